@@ -1,0 +1,16 @@
+//! Engines: the code that knows one kind of source.
+//!
+//! An engine discovers databases, writes a database into a [`Sink`] as entries, gets it back from a
+//! [`BackupReader`], and compares. It never sees a repository or a destination. Engines are blocking: the
+//! service runs each on a thread of its own.
+
+mod engine;
+mod error;
+mod sink;
+
+pub use engine::{
+    BackupJob, BackupReport, ChangeCheck, Comparison, Engine, EngineCapabilities, FoundDatabase, RestoreJob,
+    RestoreReport,
+};
+pub use error::{EngineError, SinkError};
+pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};

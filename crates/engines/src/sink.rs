@@ -1,0 +1,84 @@
+//! Where engines write entries to, and where they get them back from.
+
+use crate::error::SinkError;
+use larder_model::Entry;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The bytes of a file, opened only when they are wanted: a file known to be unchanged is never opened.
+pub trait Content: Send {
+    /// Opens the bytes for reading from the beginning.
+    ///
+    /// # Errors
+    /// The error of the file system; the file is then left out of the backup and named as unreadable.
+    fn open(self: Box<Self>) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Returns the path shown to people when the file cannot be read.
+    fn display_path(&self) -> String;
+}
+
+/// Takes the entries of one backup, depth first.
+///
+/// Between [`Sink::enter`] and its [`Sink::leave`] come the entries of that directory, in any order; the root
+/// directory is there from the start and is never entered. Calls may return before the bytes are stored; an
+/// error of the destination comes back from a later call.
+pub trait Sink {
+    /// Goes down into a directory.
+    fn enter(&mut self, directory: Entry) -> Result<(), SinkError>;
+
+    /// Comes back up from the directory entered last.
+    fn leave(&mut self) -> Result<(), SinkError>;
+
+    /// Adds a file of a tree. It may be read later, on another thread, or not at all where the previous backup
+    /// shows it unchanged. A file that cannot be read is noted and left out; the backup is then incomplete.
+    fn file(&mut self, entry: Entry, content: Box<dyn Content>) -> Result<(), SinkError>;
+
+    /// Adds a stream, read to its end before this returns. A read error fails the whole backup: half a dump is
+    /// no backup. Returns the number of bytes read.
+    ///
+    /// `page_bytes` is the page size of a database file, so that chunks can follow pages; `None` for the rest.
+    fn stream(&mut self, entry: Entry, bytes: &mut dyn Read, page_bytes: Option<u32>) -> Result<u64, SinkError>;
+
+    /// Adds a link, device, pipe or socket.
+    fn special(&mut self, entry: Entry) -> Result<(), SinkError>;
+
+    /// Notes that something could not be read; the backup is kept, marked incomplete, and never counts as good.
+    fn unreadable(&mut self, path: &str, cause: &str) -> Result<(), SinkError>;
+}
+
+/// One entry of a backup that is being read back.
+#[derive(Clone, Debug)]
+pub struct ListedEntry {
+    /// The path from the root of the backup, parts separated by `/`, without a leading one.
+    pub path: Vec<u8>,
+    /// The entry itself.
+    pub entry: Entry,
+}
+
+/// What a bulk restore did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExtractReport {
+    /// Files written or found identical.
+    pub files: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Bytes found already in place.
+    pub bytes_kept: u64,
+    /// Entries that could not be restored in full, with the cause: metadata that this user may not set, say.
+    pub warnings: Vec<String>,
+}
+
+/// Gives back the entries of one backup.
+pub trait BackupReader {
+    /// Calls `visit` with every entry, each directory before what is in it.
+    fn for_each(&self, visit: &mut dyn FnMut(&ListedEntry) -> Result<(), SinkError>) -> Result<(), SinkError>;
+
+    /// Opens one file of the backup; every byte it gives was checked against its hash.
+    fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send + '_>, SinkError>;
+
+    /// Writes the whole backup below a directory, in parallel, with metadata.
+    ///
+    /// The directory is made where it does not exist. With `overwrite` false a non-empty directory is refused by
+    /// the engine before this is called.
+    fn extract(&self, target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError>;
+}

@@ -1,0 +1,23 @@
+//! The words of Larder: what users write and what they read, as plain values.
+//!
+//! Nothing here does I/O or looks at a clock. Every other room may import this one.
+
+pub mod backup;
+pub mod clock;
+pub mod control;
+pub mod database;
+pub mod entry;
+pub mod name;
+pub mod operation;
+pub mod task;
+pub mod timespan;
+
+pub use backup::{BackupId, BackupKind, BackupQuality, RestorePoint};
+pub use clock::Clock;
+pub use control::{Cancel, Canceled, Counters};
+pub use database::{Database, EngineKind, Source};
+pub use entry::{Entry, EntryKind, Metadata, Timestamp};
+pub use name::{DatabaseName, InvalidName};
+pub use operation::{Operation, OperationId, OperationKind, OperationStatus};
+pub use task::{PeriodicTask, ServerWideTask};
+pub use timespan::TimeSpan;

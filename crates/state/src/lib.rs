@@ -1,0 +1,7 @@
+//! What the server remembers: a small key-value store with revisions, transactions and watches.
+
+mod error;
+mod state;
+
+pub use error::StateError;
+pub use state::{Commit, Condition, State, Transaction, Versioned, Write};

@@ -1,0 +1,72 @@
+//! What can go wrong at a destination.
+
+use std::fmt;
+
+/// The kinds of failure that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageErrorKind {
+    /// There is no such object.
+    NotFound,
+    /// The credentials or permissions do not suffice.
+    Denied,
+    /// No space is left, or a quota is used up.
+    Full,
+    /// The destination does not answer, or asks to be left alone for a while; trying again may help.
+    Unavailable,
+    /// The destination answered with fewer or other bytes than it should hold.
+    Damaged,
+    /// The path or the configuration makes no sense.
+    Invalid,
+    /// Anything else.
+    Other,
+}
+
+/// A failed call to a destination: what was attempted, on which object, where, and why it failed.
+#[derive(Debug)]
+pub struct StorageError {
+    /// What kind of failure it is.
+    pub kind: StorageErrorKind,
+    /// What was attempted: `read`, `write`, `list`, `delete`, `look up`.
+    pub action: &'static str,
+    /// The object's path below the destination's root; empty for the root itself.
+    pub path: String,
+    /// The destination as [`crate::Storage::describe`] names it.
+    pub destination: String,
+    /// Why it failed, in the destination's own words.
+    pub cause: String,
+}
+
+impl StorageError {
+    /// Says whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self.kind, StorageErrorKind::Unavailable)
+    }
+
+    /// Says whether the object simply is not there.
+    #[must_use]
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self.kind, StorageErrorKind::NotFound)
+    }
+
+    const fn remedy(&self) -> &'static str {
+        match self.kind {
+            StorageErrorKind::Full => "; free space there, or choose another destination",
+            StorageErrorKind::Denied => "; check the permissions of the user that Larder runs as",
+            StorageErrorKind::Unavailable => "; it will be tried again",
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "could not {} ", self.action)?;
+        if !self.path.is_empty() {
+            write!(f, "'{}' at ", self.path)?;
+        }
+        write!(f, "{}: {}{}", self.destination, self.cause, self.remedy())
+    }
+}
+
+impl std::error::Error for StorageError {}

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// Names one backup: the hexadecimal SHA-256 of its snapshot object, as restic does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct BackupId(pub String);
 
@@ -26,6 +27,7 @@ impl fmt::Display for BackupId {
 
 /// Whether a backup read everything anew or only what changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BackupKind {
     /// Everything was read anew; starts a chain.
     Full,
@@ -44,6 +46,7 @@ impl fmt::Display for BackupKind {
 
 /// How much a backup can be relied on, in the sense of the promise Larder makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BackupQuality {
     /// Restored and compared.
     Verified,
@@ -51,6 +54,16 @@ pub enum BackupQuality {
     Good,
     /// Kept, but something could not be read; never counted as good.
     Incomplete,
+    /// Kept, but a restored copy differed from it; never counted as good.
+    Suspicious,
+}
+
+impl BackupQuality {
+    /// Says whether a backup of this quality counts as good.
+    #[must_use]
+    pub const fn is_good(self) -> bool {
+        matches!(self, Self::Verified | Self::Good)
+    }
 }
 
 impl fmt::Display for BackupQuality {
@@ -59,12 +72,14 @@ impl fmt::Display for BackupQuality {
             Self::Verified => "verified",
             Self::Good => "good",
             Self::Incomplete => "incomplete",
+            Self::Suspicious => "suspicious",
         })
     }
 }
 
 /// One backup at one destination, as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct RestorePoint {
     /// Names the backup.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 /// The kinds of source Larder knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
     /// File trees.
@@ -56,6 +57,7 @@ impl FromStr for EngineKind {
 
 /// A place that holds databases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Source {
     /// The name of the source, unique on this server.
@@ -82,6 +84,7 @@ const fn yes() -> bool {
 
 /// The unit of backup: one database, or one file tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Database {
     /// The name, unique on this server; also its folder at every destination.

@@ -7,8 +7,10 @@ pub mod clock;
 pub mod control;
 pub mod database;
 pub mod entry;
+pub mod human;
 pub mod name;
 pub mod operation;
+pub mod secret;
 pub mod task;
 pub mod timespan;
 
@@ -19,5 +21,6 @@ pub use database::{Database, EngineKind, Source};
 pub use entry::{Entry, EntryKind, Metadata, Timestamp};
 pub use name::{DatabaseName, InvalidName};
 pub use operation::{Operation, OperationId, OperationKind, OperationStatus};
+pub use secret::Secret;
 pub use task::{PeriodicTask, ServerWideTask};
 pub use timespan::TimeSpan;

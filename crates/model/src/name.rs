@@ -12,6 +12,7 @@ pub const MAX_NAME_BYTES: usize = 128;
 ///
 /// RavenDB's rule, and a leading dot is refused because `<root>/.larder` is Larder's own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct DatabaseName(String);
 
@@ -60,7 +61,11 @@ impl FromStr for DatabaseName {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let permitted = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if name.is_empty() || name.len() > MAX_NAME_BYTES || name.starts_with('.') || !name.chars().all(permitted) {
+        if name.is_empty()
+            || name.len() > MAX_NAME_BYTES
+            || name.starts_with('.')
+            || !name.chars().all(permitted)
+        {
             return Err(InvalidName { name: name.to_owned() });
         }
         Ok(Self(name.to_owned()))

@@ -11,6 +11,7 @@ pub type OperationId = u64;
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OperationKind {
     /// Makes a backup.
     Backup,
@@ -26,6 +27,7 @@ pub enum OperationKind {
 
 /// How an operation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OperationStatus {
     /// Waits for its turn.
     Queued,
@@ -73,6 +75,7 @@ impl fmt::Display for OperationKind {
 
 /// How far an operation has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Progress {
     /// Bytes of the source looked at.
@@ -93,6 +96,7 @@ pub struct Progress {
 
 /// How a backup or check went at one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct DestinationOutcome {
     /// The destination.
@@ -108,6 +112,7 @@ pub struct DestinationOutcome {
 
 /// One execution of a backup, restore, verification, check or prune.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Operation {
     /// Its number.

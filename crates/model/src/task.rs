@@ -13,6 +13,7 @@ pub const DEFAULT_MINIMUM_BACKUPS: u32 = 3;
 
 /// What happens to a run that was missed while the server was down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum CatchUp {
     /// One run as soon as possible, however many were missed.
     #[default]
@@ -23,6 +24,7 @@ pub enum CatchUp {
 
 /// How long backups are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RetentionPolicy {
     /// Whether nothing is ever removed.
@@ -33,6 +35,7 @@ pub struct RetentionPolicy {
 
 /// A directory that backups are written to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", default)]
 pub struct LocalSettings {
     /// Whether this destination is left out.
@@ -43,6 +46,7 @@ pub struct LocalSettings {
 
 /// Which databases a server-wide task is for; all, where nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Selector {
     /// Only databases of these engines.
@@ -55,6 +59,7 @@ pub struct Selector {
 ///
 /// Field names are RavenDB's where it has the field; the others follow its style.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", default)]
 pub struct BackupSettings {
     /// The name, unique among its kind.
@@ -81,6 +86,7 @@ pub struct BackupSettings {
 
 /// A backup configuration for every database of the server but the excluded ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ServerWideTask {
     /// How backups are made and kept.
@@ -94,6 +100,7 @@ pub struct ServerWideTask {
 
 /// The task of one database, made from a server-wide one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct PeriodicTask {
     /// The database.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// A duration in .NET's constant format `[-][d.]hh:mm:ss[.fffffff]`, in steps of 100 ns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeSpan {
     ticks: i64,
@@ -87,7 +88,8 @@ impl FromStr for TimeSpan {
             if hours > 23 || minutes > 59 || seconds > 59 {
                 return None;
             }
-            let whole = days.checked_mul(SECONDS_PER_DAY)?.checked_add(hours * 3600 + minutes * 60 + seconds)?;
+            let whole =
+                days.checked_mul(SECONDS_PER_DAY)?.checked_add(hours * 3600 + minutes * 60 + seconds)?;
             whole.checked_mul(TICKS_PER_SECOND)?.checked_add(fraction)
         })();
         let ticks = parsed.ok_or_else(invalid)?;
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn what_dot_net_writes_is_read_and_written_alike() {
-        for text in ["7.00:00:00", "01:00:00", "23:41:48.1207683", "-00:00:01", "00:00:00", "1.02:03:04.5000000"] {
+        for text in
+            ["7.00:00:00", "01:00:00", "23:41:48.1207683", "-00:00:01", "00:00:00", "1.02:03:04.5000000"]
+        {
             assert_eq!(text.parse::<TimeSpan>().unwrap().to_string(), text);
         }
         assert_eq!("7.00:00:00".parse::<TimeSpan>().unwrap(), TimeSpan::from_days(7));
@@ -145,7 +149,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "bogus", "7", "24:00:00", "00:60:00", "00:00", "1.2.3:00:00", "00:00:00.", "9e9:00:00"] {
+        for text in
+            ["", "bogus", "7", "24:00:00", "00:60:00", "00:00", "1.2.3:00:00", "00:00:00.", "9e9:00:00"]
+        {
             assert!(text.parse::<TimeSpan>().is_err(), "{text}");
         }
     }

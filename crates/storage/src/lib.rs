@@ -4,8 +4,13 @@
 
 mod error;
 mod folder;
+mod local;
+mod local_file;
+mod local_list;
+mod path;
 mod storage;
 
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
+pub use local::Local;
 pub use storage::{Capabilities, ObjectInfo, Storage};

@@ -1,1 +1,15 @@
-//! Under construction.
+//! Schedules: when something is due, as pure arithmetic on a given instant and zone.
+//!
+//! Nothing here looks at a clock. An expression is matched against wall-clock times, and each wall-clock time
+//! stands for one instant: where the clocks skip it, the first instant after the gap; where it comes twice, the
+//! first of the two.
+
+mod cron;
+mod error;
+mod schedule;
+mod zone;
+
+pub use cron::Cron;
+pub use error::ScheduleError;
+pub use schedule::{Attempts, Run, Schedule};
+pub use zone::time_zone;

@@ -1,0 +1,36 @@
+//! What can be wrong with a schedule.
+
+/// A schedule that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// The expression has not exactly five fields.
+    #[error(
+        "'{expression}' is no cron expression: it has {fields} fields, and five are needed (minute, hour, day of month, month, day of week), for example 0 2 * * *"
+    )]
+    FieldCount {
+        /// The expression as it was given.
+        expression: String,
+        /// How many fields it has.
+        fields: usize,
+    },
+    /// A field of the expression makes no sense.
+    #[error("'{expression}' is no cron expression: {cause}")]
+    Expression {
+        /// The expression as it was given.
+        expression: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// No day fits the expression.
+    #[error("'{expression}' never comes: no day has that date")]
+    Never {
+        /// The expression as it was given.
+        expression: String,
+    },
+    /// The zone is not known.
+    #[error("'{name}' is no time zone; give an IANA name, for example Europe/Berlin or UTC")]
+    Zone {
+        /// The name as it was given.
+        name: String,
+    },
+}

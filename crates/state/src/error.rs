@@ -21,4 +21,26 @@ pub enum StateError {
         /// Why it failed.
         cause: String,
     },
+    /// It is there, but it is not what Larder wrote.
+    #[error(
+        "the state '{path}' is damaged: {cause}; nothing was changed; put back a copy of it, or move it away to start anew (backups and the key stay as they are)"
+    )]
+    Damaged {
+        /// The state's file.
+        path: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A later version of Larder wrote it.
+    #[error(
+        "the state '{path}' was written by a newer Larder (format {found}, this one knows {known}); start that one"
+    )]
+    Newer {
+        /// The state's file.
+        path: String,
+        /// The format found.
+        found: u64,
+        /// The format this version writes.
+        known: u64,
+    },
 }

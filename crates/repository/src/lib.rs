@@ -1,1 +1,59 @@
-//! Under construction.
+//! The repository engine: restic's repository format, version 2, written and read by Larder's own code.
+//!
+//! It knows destinations by the trait [`larder_storage::Storage`] and entries by [`larder_model::Entry`]; it knows no
+//! engine, task or database. Everything here blocks and belongs on threads of its own, never on an async thread.
+
+mod backup;
+mod blob;
+mod browse;
+mod check;
+mod compress;
+mod config;
+mod crypto;
+mod error;
+mod fetch;
+mod go_text;
+mod id;
+mod index;
+mod index_file;
+mod keys;
+mod layout;
+mod lock;
+mod node;
+mod pack;
+mod polynomial;
+mod prune;
+mod repository;
+mod restore;
+mod snapshot;
+mod time_text;
+mod tree;
+mod tree_reader;
+mod unseal;
+mod walk_blobs;
+
+pub use backup::{
+    AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, FileContent, MAX_CHUNK_BYTES,
+    MIN_CHUNK_BYTES, ParentRule, Seal, TargetOutcome,
+};
+pub use blob::{BlobKind, PackedBlob};
+pub use browse::{Browser, FileReader};
+pub use check::{CheckOptions, CheckReport, Loss, Problem};
+pub use compress::{Compression, Compressor, Decompressor};
+pub use config::{Config, FORMAT_VERSION};
+pub use crypto::{MasterKey, NoRandomness, NotAuthentic, OVERHEAD_BYTES};
+pub use error::RepositoryError;
+pub use id::{Id, InvalidId};
+pub use index::{Index, IndexBuilder, IndexPack, Location};
+pub use index_file::{IndexFile, IndexedBlob, IndexedPack};
+pub use keys::{Credentials, KeyError, KeyFile, Secret};
+pub use layout::{CONFIG_PATH, ObjectKind};
+pub use lock::Lock;
+pub use node::{Node, write_node};
+pub use pack::{FinishedPack, HeaderError, PACK_BYTES, PackBuilder, header_bytes, read_header, read_pack};
+pub use polynomial::Polynomial;
+pub use prune::{PruneOptions, PruneSummary};
+pub use repository::{Presence, Repository, VisitObject, probe};
+pub use restore::{RestoreFailure, RestoreOptions, RestoreSummary};
+pub use snapshot::{Snapshot, SnapshotSummary};
+pub use tree::{Tree, TreeWriter};

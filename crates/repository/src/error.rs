@@ -1,0 +1,167 @@
+//! What can go wrong with a repository.
+
+use crate::crypto::NoRandomness;
+use larder_model::Canceled;
+use larder_storage::StorageError;
+
+/// A failed piece of work on a repository: what it was about, where, why it failed and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// The work was stopped because somebody asked for it.
+    #[error(transparent)]
+    Canceled(#[from] Canceled),
+    /// The destination failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// There is no repository to open.
+    #[error("there is no repository at {destination}; check the address, or make a backup there first")]
+    NotARepository {
+        /// Where it was looked for.
+        destination: String,
+    },
+    /// A repository is to be made where one already is.
+    #[error("there is a repository at {destination} already, so none was made; open it with its key")]
+    Exists {
+        /// Where it is.
+        destination: String,
+    },
+    /// Somebody else's files are where the repository should be made.
+    #[error("{destination} holds files that are not a repository ('{example}'); name an empty folder")]
+    Foreign {
+        /// Where they are.
+        destination: String,
+        /// One of them.
+        example: String,
+    },
+    /// No key file opens with the given key.
+    #[error("the key does not open the repository at {destination}; give the key it was made with")]
+    WrongKey {
+        /// The repository.
+        destination: String,
+    },
+    /// The repository has a format that is not supported.
+    #[error(
+        "the repository at {destination} has format version {version}, and version 2 is needed; \
+         `restic migrate upgrade_repo_v2` brings version 1 up to date"
+    )]
+    Unsupported {
+        /// The repository.
+        destination: String,
+        /// The version in its configuration.
+        version: u32,
+    },
+    /// An object does not hold what it must.
+    #[error("{object} at {destination} is damaged: {cause}; run a check to see which backups need it")]
+    Damaged {
+        /// The object, such as `index/0a1b…` or `the tree 0a1b… in data/0a/0a1b…`.
+        object: String,
+        /// The repository.
+        destination: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Something that is asked for, or that a backup refers to, is not in the repository.
+    #[error("{object} is not in the repository at {destination}; {remedy}")]
+    Missing {
+        /// What is not there.
+        object: String,
+        /// The repository.
+        destination: String,
+        /// What the reader can do.
+        remedy: String,
+    },
+    /// A stream that is to be backed up broke off: half a dump is no backup.
+    #[error("reading {path} failed: {cause}; nothing was kept of this backup, start it again")]
+    Source {
+        /// The stream.
+        path: String,
+        /// Why, in the source's own words.
+        cause: String,
+    },
+    /// A file or directory of this machine could not be used.
+    #[error("could not {action} '{path}': {cause}; {remedy}")]
+    Local {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or directory.
+        path: String,
+        /// Why it failed, in the system's own words.
+        cause: String,
+        /// What the reader can do.
+        remedy: &'static str,
+    },
+    /// Somebody else works on the repository in a way that excludes this.
+    #[error("the repository at {destination} is locked by {holder}; wait until that is done")]
+    Locked {
+        /// The repository.
+        destination: String,
+        /// Who holds the lock: process, host and since when.
+        holder: String,
+    },
+    /// The own lock could not be renewed, so that others may work on what it protected.
+    #[error(
+        "the lock on the repository at {destination} could not be renewed in time, so the work was stopped; \
+         check the connection and start again"
+    )]
+    LockLost {
+        /// The repository.
+        destination: String,
+    },
+    /// What a destination says cannot be trusted enough to delete anything on the strength of it.
+    #[error("nothing more was removed from the repository at {destination}, for {cause}; run a check")]
+    Doubtful {
+        /// The repository.
+        destination: String,
+        /// What does not fit.
+        cause: String,
+    },
+    /// A restore ended, but not everything is as in the backup.
+    #[error(
+        "{failed} of the files could not be restored below '{target}', the first is {first}; all others are complete"
+    )]
+    Incomplete {
+        /// How many files and directories are not as in the backup.
+        failed: u64,
+        /// Where to.
+        target: String,
+        /// The first of them, and why.
+        first: String,
+        /// What was done, with all failures.
+        summary: Box<crate::restore::RestoreSummary>,
+    },
+    /// A destination was left out of a run because it took nothing more for too long.
+    #[error(
+        "{destination} took no data for {waited_seconds} s and was left out of this backup; check its connection"
+    )]
+    Stalled {
+        /// The destination.
+        destination: String,
+        /// How long it was waited for.
+        waited_seconds: u64,
+    },
+    /// The caller broke the order of calls, or this program is wrong.
+    #[error("{what}; this is a fault of the program, please report it")]
+    Internal {
+        /// What happened.
+        what: String,
+    },
+}
+
+impl RepositoryError {
+    /// Says whether the work ended because it was aborted.
+    #[must_use]
+    pub const fn is_canceled(&self) -> bool {
+        matches!(self, Self::Canceled(_))
+    }
+}
+
+impl From<NoRandomness> for RepositoryError {
+    fn from(error: NoRandomness) -> Self {
+        Self::Local {
+            action: "read",
+            path: "/dev/urandom".to_owned(),
+            cause: error.to_string(),
+            remedy: "nothing was encrypted; repair the system's random number generator",
+        }
+    }
+}

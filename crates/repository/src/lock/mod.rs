@@ -1,0 +1,309 @@
+//! Locks, as restic understands them: shared while a repository is used, exclusive while something is removed.
+//!
+//! A lock is an object that its holder replaces every five minutes; one not replaced for thirty counts no more. Two who
+//! lock at once both write first and look second, so that at least one sees the other. What restic leaves to
+//! `restic unlock` happens by itself here: locks of processes that ended, locks let go but not removed, and
+//! locks that stayed the same for thirty minutes before our eyes whatever they say, are removed in passing.
+
+mod file;
+mod process;
+
+use crate::crypto::fill_random;
+use crate::error::RepositoryError;
+use crate::id::Id;
+use crate::layout::ObjectKind;
+use crate::repository::Repository;
+use file::{LockFile, STALE_AFTER};
+use jiff::{SignedDuration, Timestamp};
+use larder_model::Cancel;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often a held lock is renewed.
+const REFRESH_EVERY: SignedDuration = SignedDuration::from_mins(5);
+/// A holder that could not renew for so long must stop: others will soon take its lock for stale. As restic has it.
+const LOST_AFTER: SignedDuration = SignedDuration::from_secs(22 * 60 + 30);
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How long one attempt to renew may take.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long giving back is waited for.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an exclusive lock waits before it looks again, for destinations whose listings lag; as restic has it.
+const SETTLE: Duration = Duration::from_millis(200);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The locks that this process holds, by their tokens.
+static HELD: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
+/// When this process first saw each foreign lock, by repository.
+static SEEN: LazyLock<Mutex<HashMap<String, HashMap<Id, Timestamp>>>> = LazyLock::new(Mutex::default);
+
+fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A lock on a repository, renewed in the background and given back when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    held: Arc<Held>,
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    repository: Repository,
+    exclusive: bool,
+    token: String,
+    state: Mutex<State>,
+    lost: AtomicBool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    id: Id,
+    refreshed: Timestamp,
+}
+
+impl Lock {
+    /// Takes a lock that others may hold at the same time: for backups, restores and checks.
+    ///
+    /// Waits up to `wait` for an exclusive lock to go.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Locked`] naming the holder; the destination's; [`RepositoryError::Canceled`].
+    pub fn shared(repository: &Repository, wait: Duration, cancel: &Cancel) -> Result<Self, RepositoryError> {
+        Self::take(repository, false, wait, cancel)
+    }
+
+    /// Takes a lock that nobody else may hold anything beside: for prune.
+    ///
+    /// Waits up to `wait` for all other locks to go.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Locked`] naming a holder; the destination's; [`RepositoryError::Canceled`].
+    pub fn exclusive(
+        repository: &Repository,
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Self, RepositoryError> {
+        Self::take(repository, true, wait, cancel)
+    }
+
+    /// Takes a shared lock where the destination lets us write; a copy that can only be read needs none.
+    pub(crate) fn shared_if_writable(
+        repository: &Repository,
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Option<Self>, RepositoryError> {
+        match Self::shared(repository, wait, cancel) {
+            Err(RepositoryError::Storage(error))
+                if error.kind == larder_storage::StorageErrorKind::Denied
+                    || error.kind == larder_storage::StorageErrorKind::Full =>
+            {
+                Ok(None)
+            }
+            lock => lock.map(Some),
+        }
+    }
+
+    fn take(
+        repository: &Repository,
+        exclusive: bool,
+        wait: Duration,
+        cancel: &Cancel,
+    ) -> Result<Self, RepositoryError> {
+        let began = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            cancel.check()?;
+            let holder = match repository.handle().block_on(others(repository, exclusive, None))? {
+                Some(holder) => holder,
+                None => match Self::try_take(repository, exclusive, cancel)? {
+                    Ok(lock) => return Ok(lock),
+                    Err(holder) => holder,
+                },
+            };
+            if began.elapsed() >= wait {
+                return Err(RepositoryError::Locked { destination: repository.describe(), holder });
+            }
+            let mut random = [0; 1];
+            fill_random(&mut random)?;
+            // Two who hinder each other must not meet again and again.
+            sleep(pause.mul_f64(0.5 + f64::from(random[0]) / 255.0).min(wait), cancel)?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Writes the lock, then looks again; gives the holder of another one that came between.
+    fn try_take(
+        repository: &Repository,
+        exclusive: bool,
+        cancel: &Cancel,
+    ) -> Result<Result<Self, String>, RepositoryError> {
+        let mut token = [0; 16];
+        fill_random(&mut token)?;
+        let token = Id::of(&token).to_hex();
+        guard(&HELD).insert(token.clone());
+        let refreshed = repository.clock().now();
+        let written = repository.write_object(ObjectKind::Lock, &LockFile::own(exclusive, &token, refreshed));
+        let id = written.inspect_err(|_| {
+            guard(&HELD).remove(&token);
+        })?;
+        let held = Arc::new(Held {
+            repository: repository.clone(),
+            exclusive,
+            token,
+            state: Mutex::new(State { id, refreshed }),
+            lost: AtomicBool::new(false),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let task = repository.handle().spawn(keep(held.clone(), stopped));
+        let lock = Self { held, stop, task: Some(task) };
+        if exclusive {
+            sleep(SETTLE, cancel)?;
+        }
+        let other = repository.handle().block_on(others(repository, exclusive, Some(&id)))?;
+        Ok(other.map_or(Ok(lock), Err))
+    }
+
+    /// Says whether the lock could not be renewed for so long that it protects no more.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.held.is_lost()
+    }
+
+    /// Returns an error once the lock is lost, so that `?` stops work that it protected.
+    ///
+    /// # Errors
+    /// [`RepositoryError::LockLost`].
+    pub fn check(&self) -> Result<(), RepositoryError> {
+        if self.is_lost() {
+            return Err(RepositoryError::LockLost { destination: self.held.repository.describe() });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        guard(&HELD).remove(&self.held.token);
+        // On an async thread nothing may block; the task then removes the lock by itself.
+        if let Some(task) = self.task.take()
+            && tokio::runtime::Handle::try_current().is_err()
+        {
+            let removed = async { tokio::time::timeout(RELEASE_TIMEOUT, task).await };
+            let _ = self.held.repository.handle().block_on(removed);
+        }
+    }
+}
+
+/// Sleeps, but not beyond an abort.
+fn sleep(time: Duration, cancel: &Cancel) -> Result<(), RepositoryError> {
+    let until = Instant::now() + time;
+    loop {
+        cancel.check()?;
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
+}
+
+/// Renews a lock until it is given back, then removes it.
+async fn keep(held: Arc<Held>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        if *stopped.borrow_and_update() {
+            break;
+        }
+        // The sender's end lives in the lock; when even that is gone there is nothing to keep.
+        if let Ok(Err(_)) = tokio::time::timeout(TICK, stopped.changed()).await {
+            break;
+        }
+        if held.is_lost() || held.age() < REFRESH_EVERY {
+            continue;
+        }
+        // A failure is tried again with the next tick; `is_lost` tells when it has failed for too long.
+        let _ = tokio::time::timeout(REFRESH_TIMEOUT, held.refresh()).await;
+    }
+    let id = guard(&held.state).id;
+    let _ = held.repository.storage().delete(&ObjectKind::Lock.path(&id)).await;
+}
+
+impl Held {
+    fn age(&self) -> SignedDuration {
+        self.repository.clock().now().duration_since(guard(&self.state).refreshed)
+    }
+
+    fn is_lost(&self) -> bool {
+        if self.age() > LOST_AFTER {
+            self.lost.store(true, Ordering::Release);
+        }
+        self.lost.load(Ordering::Acquire)
+    }
+
+    async fn refresh(&self) -> Result<(), RepositoryError> {
+        let (repository, storage) = (&self.repository, self.repository.storage());
+        let before = guard(&self.state).id;
+        let refreshed = repository.clock().now();
+        let (id, sealed) = repository.seal_value(&LockFile::own(self.exclusive, &self.token, refreshed))?;
+        let was_there = storage.stat(&ObjectKind::Lock.path(&before)).await?.is_some();
+        storage.put(&ObjectKind::Lock.path(&id), sealed).await?;
+        if !was_there && others(repository, self.exclusive, Some(&id)).await?.is_some() {
+            // Somebody took the lock for stale and works on the strength of that.
+            self.lost.store(true, Ordering::Release);
+        }
+        *guard(&self.state) = State { id, refreshed };
+        storage.delete(&ObjectKind::Lock.path(&before)).await?;
+        Ok(())
+    }
+}
+
+/// Returns the holder of a lock that excludes one of ours, in words. Locks that count no more are removed in passing.
+async fn others(
+    repository: &Repository,
+    exclusive: bool,
+    own: Option<&Id>,
+) -> Result<Option<String>, RepositoryError> {
+    let storage = repository.storage();
+    let now = repository.clock().now();
+    let mut present = BTreeSet::new();
+    let mut conflict = None;
+    for object in storage.list(ObjectKind::Lock.folder()).await? {
+        let Some(id) = ObjectKind::Lock.id_of(&object.path).filter(|id| Some(id) != own) else { continue };
+        let sealed = match storage.get(&object.path).await {
+            Err(error) if error.is_not_found() => continue,
+            sealed => sealed?,
+        };
+        let json = repository.open_object(ObjectKind::Lock, &id, &sealed).ok();
+        let lock = json.and_then(|json| serde_json::from_slice::<LockFile>(&json).ok());
+        present.insert(id);
+        let unchanged = now.duration_since(first_seen(repository, id, now)) > STALE_AFTER;
+        let is_held = |token: &str| guard(&HELD).contains(token);
+        if unchanged || lock.as_ref().is_some_and(|lock| lock.is_stale(now, is_held)) {
+            // Where that is not permitted it does no harm to leave it.
+            let _ = storage.delete(&object.path).await;
+            continue;
+        }
+        // A lock that cannot be read may be exclusive.
+        if exclusive || lock.as_ref().is_none_or(|lock| lock.exclusive) {
+            let holder = lock.map(|lock| lock.holder(now));
+            conflict = holder.or_else(|| Some(format!("somebody whose lock ({id}) cannot be read")));
+        }
+    }
+    if let Some(seen) = guard(&SEEN).get_mut(repository.id()) {
+        seen.retain(|id, _| present.contains(id));
+    }
+    Ok(conflict)
+}
+
+fn first_seen(repository: &Repository, id: Id, now: Timestamp) -> Timestamp {
+    *guard(&SEEN).entry(repository.id().to_owned()).or_default().entry(id).or_insert(now)
+}

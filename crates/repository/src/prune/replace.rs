@@ -1,0 +1,152 @@
+//! The turning point of a prune: the new index is written, everything is looked at once more, the old index goes.
+
+use super::INDEX_BLOBS;
+use super::guarded::Guarded;
+use super::plan::{Fate, Plan};
+use super::present::{Present, pack_bytes};
+use crate::error::RepositoryError;
+use crate::id::Id;
+use crate::index_file::{IndexFile, IndexedPack};
+use crate::layout::ObjectKind;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// How often a removed index object may still be listed before that is believed, and the pause between two looks.
+const LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Collects packs into index objects and writes each once it is full.
+struct IndexWriter<'a> {
+    guarded: &'a Guarded,
+    file: IndexFile,
+    blobs: usize,
+    written: HashSet<Id>,
+}
+
+impl IndexWriter<'_> {
+    fn add(&mut self, pack: IndexedPack) -> Result<(), RepositoryError> {
+        self.blobs += pack.blobs.len();
+        self.file.packs.push(pack);
+        if self.blobs >= INDEX_BLOBS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), RepositoryError> {
+        self.blobs = 0;
+        let file = std::mem::take(&mut self.file);
+        if file.packs.is_empty() {
+            return Ok(());
+        }
+        let (id, sealed) = self.guarded.repository.seal_value(&file)?;
+        self.guarded.put(ObjectKind::Index, &id, sealed)?;
+        self.written.insert(id);
+        Ok(())
+    }
+}
+
+/// Writes the new index, makes sure of everything, and removes the old index objects.
+pub(super) fn replace_index(
+    guarded: &Guarded,
+    present: &Present,
+    plan: &mut Plan,
+    new_packs: Vec<IndexedPack>,
+) -> Result<(), RepositoryError> {
+    let new_sizes: HashMap<Id, u64> =
+        new_packs.iter().map(|pack| (pack.id, pack_bytes(&pack.blobs))).collect();
+    let new_indexes = write_index(guarded, present, plan, new_packs)?;
+    look_again(guarded, present, plan, &new_sizes, &new_indexes)?;
+    guarded.remove(ObjectKind::Index, &plan.delete_indexes, || {})?;
+    if plan.delete_indexes.is_empty() { Ok(()) } else { see_it_gone(guarded, &plan.delete_indexes) }
+}
+
+/// Writes index objects for all packs that stay and would be in none any more, and for the new ones.
+fn write_index(
+    guarded: &Guarded,
+    present: &Present,
+    plan: &mut Plan,
+    new_packs: Vec<IndexedPack>,
+) -> Result<HashSet<Id>, RepositoryError> {
+    let repository = &guarded.repository;
+    let mut writer = IndexWriter { guarded, file: IndexFile::default(), blobs: 0, written: HashSet::new() };
+    let Plan { covered, fates, delete_indexes, .. } = plan;
+    // Read a second time rather than kept: an index object in memory is many times as large as the compact index.
+    repository.read_objects(ObjectKind::Index, delete_indexes, &guarded.cancel, &mut |id, json| {
+        let file: IndexFile = serde_json::from_slice(&json)
+            .map_err(|cause| repository.damaged(ObjectKind::Index.path(id), cause.to_string()))?;
+        for pack in file.packs {
+            let Some(number) = present.numbers.get(&pack.id).map(|number| *number as usize) else { continue };
+            if fates[number] == Fate::Keep && !std::mem::replace(&mut covered[number], true) {
+                writer.add(pack)?;
+            }
+        }
+        Ok(())
+    })?;
+    if fates.iter().zip(covered.iter()).any(|(fate, covered)| *fate == Fate::Keep && !covered) {
+        let what = "prune would leave a pack without an index, so nothing was removed".to_owned();
+        return Err(RepositoryError::Internal { what });
+    }
+    for pack in new_packs {
+        writer.add(pack)?;
+    }
+    writer.flush()?;
+    Ok(writer.written)
+}
+
+/// Looks once more, before anything is removed, whether all that is needed is there, and nobody else came or went.
+fn look_again(
+    guarded: &Guarded,
+    present: &Present,
+    plan: &Plan,
+    new_sizes: &HashMap<Id, u64>,
+    new_indexes: &HashSet<Id>,
+) -> Result<(), RepositoryError> {
+    let packs = guarded.list(ObjectKind::Pack)?;
+    let all = present.index.packs().iter().zip(&present.packs).zip(&plan.fates);
+    let kept =
+        all.filter(|(_, fate)| **fate == Fate::Keep).map(|((pack, named), _)| (&pack.id, &named.bytes));
+    for (id, bytes) in kept.chain(new_sizes) {
+        if packs.get(id) != Some(bytes) {
+            let path = ObjectKind::Pack.path(id);
+            return Err(
+                guarded.doubtful(format!("{path} is not listed in its full size although it is needed"))
+            );
+        }
+    }
+    if let Some(id) =
+        packs.keys().find(|id| !present.listed.contains_key(*id) && !new_sizes.contains_key(*id))
+    {
+        let path = ObjectKind::Pack.path(id);
+        return Err(
+            guarded.doubtful(format!("somebody else wrote {path} while prune was the only one to work"))
+        );
+    }
+    let mut indexes: HashSet<Id> = present.indexes.iter().map(|index| index.id).collect();
+    indexes.extend(new_indexes);
+    if guarded.list(ObjectKind::Index)?.into_keys().collect::<HashSet<_>>() != indexes {
+        return Err(
+            guarded.doubtful("its index objects are not the ones that were read and written".to_owned())
+        );
+    }
+    let snapshots = guarded.list(ObjectKind::Snapshot)?;
+    let same = snapshots.len() == present.snapshots.len()
+        && snapshots.keys().all(|id| present.snapshots.iter().any(|snapshot| snapshot.id.0 == id.to_hex()));
+    if same {
+        return Ok(());
+    }
+    Err(guarded.doubtful("backups came or went while prune was the only one to work".to_owned()))
+}
+
+/// Makes sure that the old index is gone: as long as an index object names a pack, a backup would rely on it.
+fn see_it_gone(guarded: &Guarded, removed: &[Id]) -> Result<(), RepositoryError> {
+    for look in 1.. {
+        let listed = guarded.list(ObjectKind::Index)?;
+        let Some(id) = removed.iter().find(|id| listed.contains_key(*id)) else { break };
+        if look == LOOKS {
+            let path = ObjectKind::Index.path(id);
+            let cause = format!("{path} is still listed although it was removed, so the packs it names stay");
+            return Err(guarded.doubtful(cause));
+        }
+        // Some destinations list what was removed for a moment longer.
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}

@@ -112,7 +112,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     fn capabilities(&self) -> EngineCapabilities;
 
     /// Looks for databases in a source. An error means that nothing is known, not that there are none.
-    fn discover(&self, source: &Source, own_directories: &[PathBuf]) -> Result<Vec<FoundDatabase>, EngineError>;
+    fn discover(
+        &self,
+        source: &Source,
+        own_directories: &[PathBuf],
+    ) -> Result<Vec<FoundDatabase>, EngineError>;
 
     /// Says whether a database changed since the position that its last backup reported.
     fn changed(&self, database: &Database, position: &str) -> Result<ChangeCheck, EngineError>;

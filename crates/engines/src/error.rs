@@ -37,7 +37,9 @@ pub enum EngineError {
         remedy: String,
     },
     /// The target of a restore holds something, and nobody said that it may be overwritten.
-    #[error("{target} is not empty, so nothing was restored; name an empty place, or say that it may be overwritten")]
+    #[error(
+        "{target} is not empty, so nothing was restored; name an empty place, or say that it may be overwritten"
+    )]
     TargetNotEmpty {
         /// The target, with its path.
         target: String,

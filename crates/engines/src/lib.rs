@@ -6,11 +6,20 @@
 
 mod engine;
 mod error;
+mod files;
+mod held;
+mod registry;
 mod sink;
+mod sqlite;
+mod walk;
+mod words;
 
 pub use engine::{
     BackupJob, BackupReport, ChangeCheck, Comparison, Engine, EngineCapabilities, FoundDatabase, RestoreJob,
     RestoreReport,
 };
 pub use error::{EngineError, SinkError};
+pub use files::Files;
+pub use registry::engine;
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
+pub use sqlite::Sqlite;

@@ -37,7 +37,12 @@ pub trait Sink {
     /// no backup. Returns the number of bytes read.
     ///
     /// `page_bytes` is the page size of a database file, so that chunks can follow pages; `None` for the rest.
-    fn stream(&mut self, entry: Entry, bytes: &mut dyn Read, page_bytes: Option<u32>) -> Result<u64, SinkError>;
+    fn stream(
+        &mut self,
+        entry: Entry,
+        bytes: &mut dyn Read,
+        page_bytes: Option<u32>,
+    ) -> Result<u64, SinkError>;
 
     /// Adds a link, device, pipe or socket.
     fn special(&mut self, entry: Entry) -> Result<(), SinkError>;
@@ -71,7 +76,8 @@ pub struct ExtractReport {
 /// Gives back the entries of one backup.
 pub trait BackupReader {
     /// Calls `visit` with every entry, each directory before what is in it.
-    fn for_each(&self, visit: &mut dyn FnMut(&ListedEntry) -> Result<(), SinkError>) -> Result<(), SinkError>;
+    fn for_each(&self, visit: &mut dyn FnMut(&ListedEntry) -> Result<(), SinkError>)
+    -> Result<(), SinkError>;
 
     /// Opens one file of the backup; every byte it gives was checked against its hash.
     fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send + '_>, SinkError>;

@@ -1,0 +1,84 @@
+//! File trees: the engine `files`.
+
+mod compare;
+mod metadata;
+mod restore;
+mod source;
+
+use crate::engine::{
+    BackupJob, BackupReport, ChangeCheck, Comparison, Engine, EngineCapabilities, FoundDatabase, RestoreJob,
+    RestoreReport,
+};
+use crate::error::EngineError;
+use crate::sink::{BackupReader, Sink};
+use crate::walk::{Walk, unusable};
+use larder_model::{Cancel, Database, EngineKind, Source};
+pub(crate) use metadata::MetadataReader;
+use source::TreeSource;
+use std::path::{Path, PathBuf};
+
+/// Backs up a directory as one database.
+///
+/// The entries lie at the root of the backup, so that a restore puts them right below its target; what the
+/// directory itself looks like goes into the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files;
+
+impl Engine for Files {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Files
+    }
+
+    fn capabilities(&self) -> EngineCapabilities {
+        EngineCapabilities { detects_unchanged: false, reads_incrementally: true }
+    }
+
+    fn discover(&self, source: &Source, _: &[PathBuf]) -> Result<Vec<FoundDatabase>, EngineError> {
+        let path = Path::new(&source.path);
+        if !path.metadata().map_err(|error| unusable(path, error))?.is_dir() {
+            return Err(unusable(path, std::io::ErrorKind::NotADirectory));
+        }
+        // A source of trees is one database, so it has the name that its owner gave the source.
+        let suggested_name = source.name.as_str().to_owned();
+        Ok(vec![FoundDatabase { suggested_name, locator: source.path.clone() }])
+    }
+
+    fn changed(&self, _: &Database, _: &str) -> Result<ChangeCheck, EngineError> {
+        Ok(ChangeCheck::MaybeChanged)
+    }
+
+    fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError> {
+        let root = Path::new(&job.database.locator);
+        let own = root.metadata().map_err(|error| unusable(root, error))?;
+        let walk =
+            Walk { root, source: job.source, own_directories: job.own_directories, cancel: job.cancel };
+        let mut tree = TreeSource::new(job, root, sink);
+        let left_out = walk.run(&mut tree)?;
+        let mut messages = left_out.messages;
+        if tree.files + tree.directories + tree.specials == 0 {
+            messages.push(format!("the directory {} is empty", root.display()));
+        }
+        let evidence = vec![
+            ("Files".to_owned(), tree.files.to_string()),
+            ("Directories".to_owned(), tree.directories.to_string()),
+            ("Bytes".to_owned(), tree.bytes.to_string()),
+            (restore::ROOT.to_owned(), restore::describe_root(&own)),
+        ];
+        Ok(BackupReport { position: None, evidence, messages })
+    }
+
+    fn restore(&self, job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
+        restore::restore(job, backup)
+    }
+
+    fn compare(
+        &self,
+        database: &Database,
+        _: &BackupReport,
+        backup: &dyn BackupReader,
+        restored: &Path,
+        cancel: &Cancel,
+    ) -> Result<Comparison, EngineError> {
+        compare::compare(Path::new(&database.locator), backup, restored, cancel)
+    }
+}

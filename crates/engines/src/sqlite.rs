@@ -1,0 +1,185 @@
+//! SQLite database files: the engine `sqlite`.
+
+mod compare;
+mod copy;
+mod discover;
+mod failure;
+mod header;
+mod inspect;
+mod position;
+mod restore;
+
+use crate::engine::{
+    BackupJob, BackupReport, ChangeCheck, Comparison, Engine, EngineCapabilities, FoundDatabase, RestoreJob,
+    RestoreReport,
+};
+use crate::error::EngineError;
+use crate::files::MetadataReader;
+use crate::sink::{BackupReader, Sink};
+use crate::words::{grouped, hex};
+use copy::Copier;
+use inspect::{Depth, Hashing, inspect};
+use larder_model::{Cancel, Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
+use position::Position;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::BufReader;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Backs up one SQLite file as one database: a consistent copy, checked, in a single file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sqlite;
+
+impl Engine for Sqlite {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Sqlite
+    }
+
+    fn capabilities(&self) -> EngineCapabilities {
+        EngineCapabilities { detects_unchanged: true, reads_incrementally: false }
+    }
+
+    fn discover(
+        &self,
+        source: &Source,
+        own_directories: &[PathBuf],
+    ) -> Result<Vec<FoundDatabase>, EngineError> {
+        discover::discover(source, own_directories)
+    }
+
+    fn changed(&self, database: &Database, position: &str) -> Result<ChangeCheck, EngineError> {
+        let path = path_of(&database.locator);
+        let now = Position::look(&path, None).map_err(|error| failure::file("reading", &path, error))?;
+        match (Position::from_text(position), now) {
+            (Some(before), Some(now)) if before.proves_unchanged(&now) => Ok(ChangeCheck::Unchanged),
+            _ => Ok(ChangeCheck::MaybeChanged),
+        }
+    }
+
+    fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError> {
+        let path = path_of(&job.database.locator);
+        let before = look_before(&path, job.staging)?;
+        let copier = Copier { path: &path, staging: job.staging, cancel: job.cancel, counters: job.counters };
+        let copy = copier.copy(&before)?;
+        job.counters.set_current(&format!("checking {}", shown_name(&path)));
+        let found = inspect(&copy, &path, Depth::Pages, job.cancel)?;
+        job.counters.set_current(&shown_name(&path));
+        let sha256 = stream(job, &path, &copy, found.page_bytes, sink)?;
+        Ok(BackupReport {
+            position: before.to_text(),
+            evidence: found.evidence(&sha256),
+            messages: found.remarks,
+        })
+    }
+
+    fn restore(&self, job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
+        restore::restore(job, backup)
+    }
+
+    fn compare(
+        &self,
+        database: &Database,
+        report: &BackupReport,
+        _: &dyn BackupReader,
+        restored: &Path,
+        cancel: &Cancel,
+    ) -> Result<Comparison, EngineError> {
+        compare::compare(&path_of(&database.locator), report, restored, cancel)
+    }
+}
+
+/// Takes the position before anything is read, so that a write during the copy shows as a change later.
+fn look_before(path: &Path, staging: &Path) -> Result<Position, EngineError> {
+    let metadata = path.metadata().map_err(|error| failure::file("reading", path, error))?;
+    let no_database = |cause: &str| EngineError::Failed {
+        action: format!("reading {}", path.display()),
+        cause: cause.to_owned(),
+        remedy: "leave it out of the source, or back it up as a plain file".to_owned(),
+    };
+    if !metadata.is_file() {
+        return Err(no_database("it is not a regular file"));
+    }
+    if metadata.size() == 0 {
+        return Err(no_database("it is empty, and not yet a database"));
+    }
+    let clock = staging.join("clock");
+    let now = File::create(&clock).and_then(|file| Ok(file.metadata()?.mtime()));
+    let now = now.map_err(|error| failure::file("writing", &clock, error))?;
+    Position::look(path, Some(now))
+        .map_err(|error| failure::file("reading", path, error))?
+        .ok_or_else(|| no_database("it is not a SQLite database, or it is encrypted"))
+}
+
+/// Hands the copy on, under the name and with the metadata of the original; returns its hash.
+fn stream(
+    job: &BackupJob<'_>,
+    path: &Path,
+    copy: &Path,
+    page_bytes: u32,
+    sink: &mut dyn Sink,
+) -> Result<String, EngineError> {
+    let stat = rustix::fs::stat(path).map_err(|error| failure::file("reading", path, error.into()))?;
+    let opened = File::open(copy).and_then(|file| Ok((file.metadata()?.size(), file)));
+    let (size, opened) = opened.map_err(|error| failure::file("reading", copy, error))?;
+    let mut metadata = MetadataReader::default().plain(&stat);
+    // The stream is nobody's hard link, and its length is the copy's.
+    (metadata.size, metadata.links, metadata.inode, metadata.device_id) = (size, 1, 0, 0);
+    let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
+    let entry = Entry { name, kind: EntryKind::File, metadata };
+    let mut reader = Hashing::new(BufReader::with_capacity(1 << 20, opened), job.cancel);
+    job.counters.bytes_total.store(size, std::sync::atomic::Ordering::Relaxed);
+    let streamed = sink.stream(entry, &mut reader, Some(page_bytes));
+    job.cancel.check()?;
+    let streamed = streamed?;
+    if streamed == size {
+        return Ok(reader.finish());
+    }
+    Err(EngineError::Failed {
+        action: format!("backing up {}", path.display()),
+        cause: format!("the copy has {} bytes and {} were taken", grouped(size), grouped(streamed)),
+        remedy: "start the backup again".to_owned(),
+    })
+}
+
+fn shown_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn suggested_name(path: &Path) -> String {
+    DatabaseName::from_lossy(&shown_name(path)).as_str().to_owned()
+}
+
+/// What stands before a path that is not text; no absolute path begins so.
+const BYTES: &str = "bytes:";
+
+/// Writes a path as text; one that is not text in hexadecimal digits.
+fn locator_of(path: &Path) -> String {
+    path.to_str().map_or_else(|| format!("{BYTES}{}", hex(path.as_os_str().as_bytes())), str::to_owned)
+}
+
+/// Reads what [`locator_of`] wrote.
+fn path_of(locator: &str) -> PathBuf {
+    let digits = locator.strip_prefix(BYTES).map(str::as_bytes).filter(|digits| digits.len() % 2 == 0);
+    let bytes: Option<Vec<u8>> = digits.and_then(|digits| {
+        let byte =
+            |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        digits.chunks_exact(2).map(byte).collect()
+    });
+    bytes.map_or_else(|| locator.into(), |bytes| OsString::from_vec(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn locators_keep_every_path() {
+        for path in [&b"/srv/shop.db"[..], b"/srv/\xff\x00\x01.db", "/srv/ü b".as_bytes()] {
+            let path = Path::new(OsStr::from_bytes(path));
+            assert_eq!(path_of(&locator_of(path)), path);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Puts a database back in its place, whole or not at all.
+
+use super::failure::file;
+use super::header::{SUFFIXES, beside};
+use super::inspect::{Depth, Hashing, SHA256, inspect, recorded};
+use crate::engine::{RestoreJob, RestoreReport};
+use crate::error::EngineError;
+use crate::sink::{BackupReader, ListedEntry};
+use crate::words::plain;
+use larder_model::{EntryKind, Metadata};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+pub(super) fn restore(job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
+    refuse_what_is_there(job)?;
+    let entry = only_file(backup)?;
+    let parent =
+        job.target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(|error| file("making", parent, error))?;
+    let temporary = Temporary::beside(job.target)?;
+    let bytes = write(job, backup, &entry, &temporary)?;
+    let found = inspect(&temporary.path, job.target, Depth::Indexes, job.cancel)?;
+    let mut messages = found.remarks;
+    messages.extend(set_metadata(&temporary.path, &entry.entry.metadata));
+    let sync = |path: &Path| File::open(path).and_then(|opened| opened.sync_all());
+    sync(&temporary.path).map_err(|error| file("writing", &temporary.path, error))?;
+    job.cancel.check()?;
+    put_in_place(job, temporary)?;
+    sync(parent).map_err(|error| file("writing", parent, error))?;
+    Ok(RestoreReport { files: 1, bytes, messages })
+}
+
+/// A stray `-wal` or `-journal` counts as well: SQLite would take it for the restored database's own.
+fn refuse_what_is_there(job: &RestoreJob<'_>) -> Result<(), EngineError> {
+    if job.target.is_dir() {
+        return Err(EngineError::Failed {
+            action: format!("restoring to {}", job.target.display()),
+            cause: "it is a directory".to_owned(),
+            remedy: "name the file that the database is to become".to_owned(),
+        });
+    }
+    let there = std::iter::once(job.target.to_owned())
+        .chain(SUFFIXES.iter().map(|suffix| beside(job.target, suffix)))
+        .find(|path| path.symlink_metadata().is_ok());
+    match there {
+        Some(path) if !job.overwrite => {
+            Err(EngineError::TargetNotEmpty { target: path.display().to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the one file that a backup of a database consists of.
+pub(super) fn only_file(backup: &dyn BackupReader) -> Result<ListedEntry, EngineError> {
+    let mut files = Vec::new();
+    backup.for_each(&mut |listed| {
+        if listed.entry.kind == EntryKind::File && files.len() < 2 {
+            files.push(listed.clone());
+        }
+        Ok(())
+    })?;
+    match (files.pop(), files.pop()) {
+        (Some(file), None) => Ok(file),
+        (other, _) => Err(EngineError::Failed {
+            action: "reading the backup".to_owned(),
+            cause: format!(
+                "a database is one file, and it holds {}",
+                if other.is_some() { "several" } else { "none" }
+            ),
+            remedy: "choose a backup that the engine sqlite made, or restore this one as files".to_owned(),
+        }),
+    }
+}
+
+fn write(
+    job: &RestoreJob<'_>,
+    backup: &dyn BackupReader,
+    entry: &ListedEntry,
+    temporary: &Temporary,
+) -> Result<u64, EngineError> {
+    let failed = |error| file("writing", &temporary.path, error);
+    let mut target = OpenOptions::new().write(true).open(&temporary.path).map_err(failed)?;
+    let mut source = Hashing::new(backup.open(&entry.path)?, job.cancel);
+    let mut buffer = vec![0; 1 << 20];
+    let mut bytes = 0;
+    loop {
+        job.cancel.check()?;
+        let length = source.read(&mut buffer).map_err(|error| EngineError::Failed {
+            action: "reading the backup".to_owned(),
+            cause: error.to_string(),
+            remedy: "check the repository, or restore from another destination".to_owned(),
+        })?;
+        if length == 0 {
+            break;
+        }
+        target.write_all(buffer.get(..length).unwrap_or_default()).map_err(failed)?;
+        bytes += length as u64;
+    }
+    let (is, recorded) = (source.finish(), job.report.and_then(|report| recorded(report, SHA256)));
+    if recorded.is_some_and(|recorded| recorded != is) {
+        return Err(EngineError::Failed {
+            action: format!("restoring {}", job.target.display()),
+            cause: "the backup's bytes are not those that were backed up".to_owned(),
+            remedy: "check the repository, and restore from another backup or destination".to_owned(),
+        });
+    }
+    Ok(bytes)
+}
+
+fn set_metadata(path: &Path, metadata: &Metadata) -> Option<String> {
+    let is_root = rustix::process::geteuid().is_root();
+    let owned = if is_root { chown(path, Some(metadata.uid), Some(metadata.gid)) } else { Ok(()) };
+    let moment =
+        Timespec { tv_sec: metadata.modified.seconds, tv_nsec: metadata.modified.nanoseconds.into() };
+    let times = Timestamps { last_access: moment, last_modification: moment };
+    let set = owned
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(metadata.mode)))
+        .and_then(|()| Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::empty())?));
+    set.err()
+        .map(|error| format!("the file could not be given its own mode, owner and time: {}", plain(error)))
+}
+
+/// Gives the restored file its name. What was there before is removed only after that, and is put back if it fails.
+fn put_in_place(job: &RestoreJob<'_>, temporary: Temporary) -> Result<(), EngineError> {
+    let failed = |error: io::Error| file("writing", job.target, error);
+    if !job.overwrite {
+        return match rename_new(&temporary.path, job.target) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(EngineError::TargetNotEmpty { target: job.target.display().to_string() })
+            }
+            Err(error) => Err(failed(error)),
+        };
+    }
+    refuse_while_in_use(job.target)?;
+    let mut aside = Vec::new();
+    let moved =
+        SUFFIXES.iter().map(|suffix| beside(job.target, suffix)).filter(|path| path.exists()).try_for_each(
+            |path| {
+                let away = beside(&temporary.path, &format!(".old-{}", aside.len()));
+                fs::rename(&path, &away)?;
+                aside.push((path, away));
+                Ok(())
+            },
+        );
+    if let Err(error) = moved.and_then(|()| fs::rename(&temporary.path, job.target)) {
+        for (path, away) in aside {
+            let _ = fs::rename(away, path);
+        }
+        return Err(failed(error));
+    }
+    aside.iter().try_for_each(|(_, away)| fs::remove_file(away)).map_err(failed)
+}
+
+/// A program that has the old database open would go on writing to it, and into the new one's log.
+fn refuse_while_in_use(target: &Path) -> Result<(), EngineError> {
+    if !target.exists() {
+        return Ok(());
+    }
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let lock = rusqlite::Connection::open_with_flags(target, flags).and_then(|connection| {
+        connection.busy_timeout(std::time::Duration::ZERO)?;
+        // In this mode a write-ahead log, too, is locked against readers.
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; ROLLBACK;")
+    });
+    match lock.map_err(|error| error.sqlite_error_code()) {
+        Err(Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)) => {
+            Err(EngineError::Failed {
+                action: format!("overwriting {}", target.display()),
+                cause: "another program has the database open".to_owned(),
+                remedy: "end that program first, or restore to another file".to_owned(),
+            })
+        }
+        // Whatever else is wrong with the old file is no reason not to replace it.
+        _ => Ok(()),
+    }
+}
+
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some network file systems know only this way.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        outcome => Ok(outcome?),
+    }
+}
+
+/// A file that goes away unless it was renamed.
+struct Temporary {
+    path: PathBuf,
+}
+
+impl Temporary {
+    /// Makes a new file in the same directory, so that renaming it into place is one step.
+    fn beside(target: &Path) -> Result<Self, EngineError> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let short: String = name.chars().take(40).collect();
+        for number in 0..1_000 {
+            let path = target.with_file_name(format!(".{short}.restoring-{}-{number}", std::process::id()));
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(_) => return Ok(Self { path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(file("writing", &path, error)),
+            }
+        }
+        Err(file("writing", target, io::Error::other("no temporary name is free beside it")))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}

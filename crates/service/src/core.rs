@@ -1,0 +1,123 @@
+//! What all parts of the service share.
+
+use crate::agenda::{Agenda, TaskKey};
+use crate::catalog::Catalog;
+use crate::error::ServiceError;
+use crate::job::Job;
+use crate::operations::Operations;
+use crate::queue::Queue;
+use crate::settings::Settings;
+use jiff::Timestamp;
+use larder_model::{Clock, Secret};
+use larder_state::{Commit, State, Transaction, Write};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// The service's memory and its tools. Locks are taken in the order of the fields and never held across an await.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) state: Arc<dyn State>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) key: Secret,
+    pub(crate) runtime: Handle,
+    /// Held while something is decided from the catalog, stored, and entered into it.
+    pub(crate) writer: tokio::sync::Mutex<()>,
+    catalog: RwLock<Catalog>,
+    board: Mutex<Board>,
+    pub(crate) operations: Operations,
+    /// The tasks that see operations through, for the stop to wait for.
+    pub(crate) runners: Mutex<Vec<JoinHandle<()>>>,
+    /// Wakes the scheduler when the agenda changed.
+    pub(crate) wake: Notify,
+    /// Becomes true once, when the service stops.
+    pub(crate) stopping: watch::Sender<bool>,
+}
+
+/// What is to be done, and when.
+#[derive(Debug)]
+pub(crate) struct Board {
+    pub(crate) agenda: Agenda,
+    pub(crate) queue: Queue<Job>,
+    /// Tasks whose scheduled run waits or runs; they come back on the agenda when it has ended.
+    pub(crate) pending: HashSet<TaskKey>,
+    /// Since when ticks came without a long gap.
+    pub(crate) awake_since: Timestamp,
+    /// The last tick.
+    pub(crate) last_tick: Timestamp,
+}
+
+impl Core {
+    pub(crate) fn new(
+        settings: Settings,
+        state: Arc<dyn State>,
+        clock: Arc<dyn Clock>,
+        key: Secret,
+        catalog: Catalog,
+        operations: Operations,
+    ) -> Self {
+        let now = clock.now();
+        let board = Board {
+            agenda: Agenda::default(),
+            queue: Queue::new(settings.max_concurrent_backups),
+            pending: HashSet::new(),
+            awake_since: now,
+            last_tick: now,
+        };
+        Self {
+            settings,
+            state,
+            clock,
+            key,
+            runtime: Handle::current(),
+            writer: tokio::sync::Mutex::new(()),
+            catalog: RwLock::new(catalog),
+            board: Mutex::new(board),
+            operations,
+            runners: Mutex::default(),
+            wake: Notify::new(),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn catalog_mut(&self) -> RwLockWriteGuard<'_, Catalog> {
+        self.catalog.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Stores some writes together; returns the state's revision.
+    pub(crate) async fn store(&self, writes: Vec<Write>) -> Result<u64, ServiceError> {
+        match self.state.commit(Transaction { conditions: Vec::new(), writes }).await? {
+            Commit::Done(revision) => Ok(revision),
+            Commit::Conflict => Err(ServiceError::conflict(
+                "somebody else changed the same thing at the same moment; look at it again and repeat the change",
+            )),
+        }
+    }
+
+    /// Lists Larder's own directories, which engines leave out of backups.
+    pub(crate) fn own_directories(&self) -> Vec<PathBuf> {
+        let roots = self.catalog().all_roots();
+        let own = [self.settings.data_directory.clone(), self.settings.staging_directory.clone()];
+        own.into_iter().chain(roots.into_iter().map(PathBuf::from)).collect()
+    }
+}

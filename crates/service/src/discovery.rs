@@ -1,0 +1,138 @@
+//! The loop that searches sources for databases.
+
+use crate::core::Core;
+use crate::error::ServiceError;
+use crate::reconcile::{is_among, reconcile};
+use crate::record;
+use larder_engines::{EngineError, FoundDatabase};
+use larder_model::{Database, DatabaseName, Source};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a search may take before the loop goes on without it; it is asked again at the next interval.
+const LONGEST_SEARCH: Duration = Duration::from_secs(300);
+
+/// Searches every source at each interval until the service stops.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut stopping = core.stopping.subscribe();
+    while !*stopping.borrow_and_update() {
+        if let Err(error) = search_all(&core).await {
+            tracing::error!(%error, "could not store what was discovered; it is tried again at the next interval");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(core.settings.discovery_interval) => {}
+            _ = stopping.changed() => {}
+        }
+    }
+}
+
+/// Searches every source, each on a thread of its own; returns the databases that are new.
+pub(crate) async fn search_all(core: &Arc<Core>) -> Result<Vec<DatabaseName>, ServiceError> {
+    let sources: Vec<Source> = core.catalog().sources.values().cloned().collect();
+    let searches: Vec<_> = sources.into_iter().map(|source| (source.clone(), begin(core, source))).collect();
+    let mut new = Vec::new();
+    for (source, search) in searches {
+        let found = match tokio::time::timeout(LONGEST_SEARCH, search).await {
+            Ok(Ok(found)) => found.map_err(|error| error.to_string()),
+            Ok(Err(error)) => {
+                Err(format!("searching '{}' ended by a fault of the program: {error}", source.path))
+            }
+            Err(_) => Err(format!(
+                "searching '{}' takes longer than {} s; check that its disk answers",
+                source.path,
+                LONGEST_SEARCH.as_secs()
+            )),
+        };
+        new.extend(take_in(core, &source, found).await?);
+    }
+    Ok(new)
+}
+
+/// Searches one source now.
+pub(crate) async fn search(core: &Arc<Core>, source: &Source) -> Result<Vec<FoundDatabase>, ServiceError> {
+    match begin(core, source.clone()).await {
+        Ok(found) => Ok(found?),
+        Err(error) => Err(ServiceError::conflict(format!(
+            "searching '{}' ended by a fault of the program: {error}; please report it",
+            source.path
+        ))),
+    }
+}
+
+fn begin(
+    core: &Arc<Core>,
+    source: Source,
+) -> tokio::task::JoinHandle<Result<Vec<FoundDatabase>, EngineError>> {
+    let own = core.own_directories();
+    tokio::task::spawn_blocking(move || larder_engines::engine(source.engine).discover(&source, &own))
+}
+
+/// Enters what a search found; an error says nothing about which databases there are.
+async fn take_in(
+    core: &Arc<Core>,
+    source: &Source,
+    found: Result<Vec<FoundDatabase>, String>,
+) -> Result<Vec<DatabaseName>, ServiceError> {
+    match found {
+        Ok(found) => enter(core, source, &found).await,
+        Err(error) => {
+            tracing::warn!(source = %source.name, %error, "a source could not be searched");
+            let mut catalog = core.catalog_mut();
+            if catalog.sources.contains_key(&source.name) {
+                catalog.source_errors.insert(source.name.clone(), error);
+            }
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Stores what changed, and gives each new database its tasks; returns those that are new.
+pub(crate) async fn enter(
+    core: &Arc<Core>,
+    source: &Source,
+    found: &[FoundDatabase],
+) -> Result<Vec<DatabaseName>, ServiceError> {
+    let _writer = core.writer.lock().await;
+    let changed = {
+        let mut catalog = core.catalog_mut();
+        // Removed while it was searched, or changed: the next search will tell.
+        if catalog.sources.get(&source.name) != Some(source) {
+            return Ok(Vec::new());
+        }
+        catalog.source_errors.remove(&source.name);
+        let known = catalog.databases.values().map(AsRef::as_ref).filter(|known| known.source == source.name);
+        // The backups of a forgotten database still lie under its name.
+        let taken = |name: &str| is_among(name, catalog.databases.keys().chain(catalog.places.keys()));
+        reconcile(source, known, found, &taken, core.now())
+    };
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let writes: Result<Vec<_>, _> =
+        changed.iter().map(|database| record::put(record::database(&database.name), database)).collect();
+    core.store(writes?).await?;
+    let names: Vec<DatabaseName> = changed.iter().map(|database| database.name.clone()).collect();
+    let mut new = Vec::new();
+    {
+        let mut catalog = core.catalog_mut();
+        for database in changed {
+            tell(&database);
+            if catalog.databases.insert(database.name.clone(), Arc::new(database.clone())).is_none() {
+                new.push(database.name);
+            }
+        }
+    }
+    core.reschedule_databases(names.iter());
+    Ok(new)
+}
+
+fn tell(database: &Database) {
+    match database.missing_since {
+        Some(_) => {
+            tracing::warn!(database = %database.name, "a database is gone from its source; its backups stay")
+        }
+        None => {
+            tracing::info!(database = %database.name, locator = %database.locator, "a database was discovered")
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The end of an operation: what is remembered of it.
+
+use crate::agenda::TaskKey;
+use crate::core::Core;
+use crate::error::ServiceError;
+use crate::job::{Done, Job, Verdict};
+use crate::record::{self, StoredPlace};
+use crate::view::{LastBackup, TaskError, TaskStatus};
+use jiff::Timestamp;
+use larder_model::{BackupKind, BackupQuality, DatabaseName, Operation, OperationId, OperationStatus};
+use larder_state::Write;
+use std::sync::Arc;
+
+/// The longest list of messages that the history keeps of one operation.
+const MAX_MESSAGES: usize = 200;
+
+/// Enters an operation's end into the state, the catalog, the agenda and the history.
+pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started: Timestamp, done: Done) {
+    let _writer = core.writer.lock().await;
+    let ended = core.now();
+    core.operations.sample_progress();
+    let Ok(mut operation) = core.operations.get(id) else { return };
+    close(&mut operation, &done, ended, core.is_stopping());
+    let status = match job {
+        Job::Backup { key, kind, .. } => {
+            let kind = done.kind.unwrap_or(*kind);
+            Some((key, next_status(core, key, kind, &operation, started, &done)))
+        }
+        _ => None,
+    };
+    let stored = match writes(core, job.database(), &operation, status.as_ref(), &done) {
+        Ok(writes) => core.store(writes).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = stored {
+        // The backup itself is safe at its destination; a restart will find the operation unfinished and say so.
+        tracing::error!(operation = id, %error, "could not store how an operation ended");
+    }
+    remember(core, job.database(), status.as_ref(), &done);
+    if let Job::Backup { key, scheduled, .. } = job {
+        if *scheduled {
+            core.board().pending.remove(key);
+        }
+        core.reschedule(std::iter::once(key));
+    }
+    core.operations.change(id, |current| {
+        let progress = current.progress.clone();
+        *current = operation;
+        current.progress = progress;
+    });
+}
+
+/// Writes the verdict into the operation.
+fn close(operation: &mut Operation, done: &Done, ended: Timestamp, stopping: bool) {
+    operation.ended = Some(ended);
+    operation.backup_kind = done.kind.or(operation.backup_kind);
+    operation.unchanged = done.unchanged;
+    operation.messages = done.messages.iter().take(MAX_MESSAGES).cloned().collect();
+    if done.messages.len() > MAX_MESSAGES {
+        operation.messages.push(format!("… and {} more", done.messages.len() - MAX_MESSAGES));
+    }
+    operation.destinations.clone_from(&done.destinations);
+    match &done.verdict {
+        Verdict::Completed => operation.status = OperationStatus::Completed,
+        Verdict::Faulted(error) => {
+            operation.status = OperationStatus::Faulted;
+            operation.error = Some(error.clone());
+        }
+        Verdict::Canceled => {
+            operation.status = OperationStatus::Canceled;
+            let cause = if stopping { "the server was stopped" } else { "the operation was aborted" };
+            operation.error = Some(format!("{cause}; nothing needs to be cleaned up"));
+        }
+    }
+}
+
+fn next_status(
+    core: &Core,
+    key: &TaskKey,
+    kind: BackupKind,
+    operation: &Operation,
+    started: Timestamp,
+    done: &Done,
+) -> TaskStatus {
+    let mut status = core.catalog().status(key);
+    status.last_operation = Some(operation.id);
+    if done.verdict == Verdict::Canceled && core.is_stopping() {
+        // Not an attempt: the run is still owed, and is caught up at the next start.
+        return status;
+    }
+    match kind {
+        BackupKind::Full => status.last_full_attempt = Some(started),
+        BackupKind::Incremental => status.last_incremental_attempt = Some(started),
+    }
+    if done.verdict == Verdict::Canceled {
+        return status;
+    }
+    status.duration_ms =
+        operation.ended.and_then(|ended| u64::try_from(ended.duration_since(started).as_millis()).ok());
+    status.error = match &done.verdict {
+        Verdict::Faulted(message) => Some(TaskError { message: message.clone(), at: started }),
+        _ => None,
+    };
+    if let Some(good) = &done.good {
+        match kind {
+            BackupKind::Full => status.last_full_backup = Some(good.time),
+            BackupKind::Incremental => status.last_incremental_backup = Some(good.time),
+        }
+        status.position.clone_from(&good.position);
+        let proved =
+            done.unchanged.then(|| status.last_good.clone()).flatten().filter(|last| last.id == good.id);
+        status.last_good = Some(match proved {
+            Some(last) => LastBackup { time: good.time, ..last },
+            None => {
+                let id = good.id.clone();
+                LastBackup {
+                    time: good.time,
+                    kind,
+                    id,
+                    quality: BackupQuality::Good,
+                    operation: operation.id,
+                }
+            }
+        });
+    }
+    status
+}
+
+fn writes(
+    core: &Core,
+    database: &DatabaseName,
+    operation: &Operation,
+    status: Option<&(&TaskKey, TaskStatus)>,
+    done: &Done,
+) -> Result<Vec<Write>, ServiceError> {
+    let mut writes = vec![record::put(record::operation(operation.id), operation)?];
+    let catalog = core.catalog();
+    if let Some((key, status)) = status {
+        // A database that was forgotten, or a task that was deleted, while this ran has no status any more.
+        if catalog.databases.contains_key(&key.database) && catalog.templates.contains_key(&*key.task) {
+            writes.push(record::put(record::status(key), status)?);
+        }
+    }
+    for root in &done.roots {
+        if !catalog.places.get(database).is_some_and(|roots| roots.contains(root)) {
+            let place = StoredPlace { database: database.clone(), root: root.clone() };
+            writes.push(record::put(record::place(&place), &place)?);
+        }
+    }
+    drop(catalog);
+    if let Some(verification) = &done.verification {
+        writes.push(record::put(record::verification(&verification.backup), verification)?);
+    }
+    writes.extend(done.removed.iter().map(|backup| Write::Delete(record::verification(backup))));
+    let trimmed = core.operations.trim(core.settings.history_limit);
+    writes.extend(trimmed.into_iter().map(|id| Write::Delete(record::operation(id))));
+    Ok(writes)
+}
+
+fn remember(core: &Core, database: &DatabaseName, status: Option<&(&TaskKey, TaskStatus)>, done: &Done) {
+    let mut catalog = core.catalog_mut();
+    if let Some((key, status)) = status
+        && catalog.databases.contains_key(&key.database)
+        && catalog.templates.contains_key(&*key.task)
+    {
+        catalog.statuses.insert((*key).clone(), status.clone());
+    }
+    if !done.roots.is_empty() {
+        catalog.places.entry(database.clone()).or_default().extend(done.roots.iter().cloned());
+    }
+    if let Some(verification) = &done.verification {
+        catalog.verified.insert(verification.backup.clone(), verification.differences.is_empty());
+    }
+    for backup in &done.removed {
+        catalog.verified.remove(backup);
+    }
+}
+
+impl Job {
+    /// Returns the database that the work is about.
+    pub(crate) fn database(&self) -> &DatabaseName {
+        match self {
+            Self::Backup { key, .. } => &key.database,
+            Self::Restore { database, .. } | Self::Verify { database, .. } | Self::Check { database, .. } => {
+                &database.name
+            }
+        }
+    }
+}

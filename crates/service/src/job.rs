@@ -1,0 +1,104 @@
+//! What an operation does, and what came of it.
+
+use crate::agenda::TaskKey;
+use crate::destination::Destination;
+use crate::request::{BackupChoice, RestoreRequest};
+use crate::view::Verification;
+use jiff::Timestamp;
+use larder_model::operation::DestinationOutcome;
+use larder_model::{BackupId, BackupKind, Database};
+use std::sync::Arc;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(crate) enum Job {
+    /// Makes a backup.
+    Backup {
+        /// The task of the database.
+        key: TaskKey,
+        /// What is asked for; it becomes full by itself where there is nothing to go on from.
+        kind: BackupKind,
+        /// Whether the schedule asked for it.
+        scheduled: bool,
+    },
+    /// Gets data back.
+    Restore {
+        /// The database.
+        database: Arc<Database>,
+        /// What, from where, to where.
+        request: RestoreRequest,
+        /// The destinations to look at.
+        destinations: Vec<Destination>,
+    },
+    /// Restores into scratch and compares.
+    Verify {
+        /// The database.
+        database: Arc<Database>,
+        /// Which backup.
+        backup: BackupChoice,
+        /// The destinations to look at.
+        destinations: Vec<Destination>,
+    },
+    /// Checks repositories.
+    Check {
+        /// The database.
+        database: Arc<Database>,
+        /// The destinations to check.
+        destinations: Vec<Destination>,
+        /// Whether every byte is read.
+        read_data: bool,
+    },
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Well, and somebody positively said so.
+    Completed,
+    /// With an error: what, where, what to do.
+    Faulted(String),
+    /// Somebody aborted it.
+    #[default]
+    Canceled,
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done {
+    /// How it ended.
+    pub(crate) verdict: Verdict,
+    /// What a person should be told.
+    pub(crate) messages: Vec<String>,
+    /// How it went at each destination.
+    pub(crate) destinations: Vec<DestinationOutcome>,
+    /// What was really done, where that differs from what was asked for.
+    pub(crate) kind: Option<BackupKind>,
+    /// Whether it is proved that nothing changed since the last backup.
+    pub(crate) unchanged: bool,
+    /// The good backup that was made, or found still to hold.
+    pub(crate) good: Option<GoodBackup>,
+    /// The roots that hold a repository of the database now.
+    pub(crate) roots: Vec<String>,
+    /// Backups that were removed by the policy.
+    pub(crate) removed: Vec<BackupId>,
+    /// What a comparison said.
+    pub(crate) verification: Option<Verification>,
+}
+
+/// A good backup.
+#[derive(Clone, Debug)]
+pub(crate) struct GoodBackup {
+    /// Its name at the first destination that has it.
+    pub(crate) id: BackupId,
+    /// When it was begun, or proved to hold still.
+    pub(crate) time: Timestamp,
+    /// Where the next incremental goes on.
+    pub(crate) position: Option<String>,
+}
+
+impl Done {
+    /// Ends with an error.
+    pub(crate) fn faulted(message: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Faulted(message.into()), ..Self::default() }
+    }
+}

@@ -1,0 +1,228 @@
+//! Operations: their numbers, how they stand, and who waits for them.
+
+use crate::derivation::same_name;
+use crate::error::ServiceError;
+use crate::record;
+use crate::request::OperationFilter;
+use larder_model::operation::Progress;
+use larder_model::{Cancel, Counters, Operation, OperationId, OperationStatus};
+use larder_state::{State, Write};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{broadcast, watch};
+
+/// How many changes a slow listener may fall behind.
+const CHANGES_KEPT: usize = 1024;
+
+/// Every operation that is remembered, finished or not.
+#[derive(Debug)]
+pub(crate) struct Operations {
+    inner: Mutex<Inner>,
+    changes: broadcast::Sender<Operation>,
+    ended: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    last_id: OperationId,
+    all: BTreeMap<OperationId, Operation>,
+    live: BTreeMap<OperationId, Live>,
+}
+
+/// How to reach an operation that has not ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    /// Ends it.
+    pub(crate) cancel: Cancel,
+    /// How far it has come.
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Operations {
+    /// Reads the history. What the last server left open is ended: it stopped while these ran or waited.
+    pub(crate) async fn load(
+        state: &dyn State,
+        now: jiff::Timestamp,
+    ) -> Result<(Self, Vec<Write>), ServiceError> {
+        let mut all: BTreeMap<OperationId, Operation> = BTreeMap::new();
+        let mut writes = Vec::new();
+        for (_, mut operation) in record::all::<Operation>(state, record::OPERATIONS).await? {
+            if !operation.status.is_final() {
+                end_abandoned(&mut operation, now);
+                writes.push(record::put(record::operation(operation.id), &operation)?);
+            }
+            all.insert(operation.id, operation);
+        }
+        let counted: OperationId = record::get(state, record::LAST_OPERATION).await?.unwrap_or(0);
+        let last_id = counted.max(all.keys().next_back().copied().unwrap_or(0));
+        let inner = Mutex::new(Inner { last_id, all, live: BTreeMap::new() });
+        let operations =
+            Self { inner, changes: broadcast::Sender::new(CHANGES_KEPT), ended: watch::Sender::new(0) };
+        Ok((operations, writes))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives out the next number.
+    pub(crate) fn next_id(&self) -> OperationId {
+        let mut inner = self.lock();
+        inner.last_id += 1;
+        inner.last_id
+    }
+
+    /// Adds a new operation, once it is stored.
+    pub(crate) fn add(&self, operation: Operation) {
+        let mut inner = self.lock();
+        inner.live.insert(operation.id, Live::default());
+        inner.all.insert(operation.id, operation.clone());
+        drop(inner);
+        let _ = self.changes.send(operation);
+    }
+
+    /// Changes an operation, tells whoever listens, and returns it.
+    pub(crate) fn change(&self, id: OperationId, change: impl FnOnce(&mut Operation)) -> Option<Operation> {
+        let mut inner = self.lock();
+        let counters = inner.live.get(&id).map(|live| Arc::clone(&live.counters));
+        let operation = inner.all.get_mut(&id)?;
+        if let Some(counters) = counters {
+            operation.progress = sample(&counters);
+        }
+        change(operation);
+        let changed = operation.clone();
+        if changed.status.is_final() {
+            inner.live.remove(&id);
+        }
+        drop(inner);
+        let _ = self.changes.send(changed.clone());
+        if changed.status.is_final() {
+            self.ended.send_modify(|count| *count += 1);
+        }
+        Some(changed)
+    }
+
+    /// Takes a sample of the counters of all that run, and tells whoever listens what moved.
+    pub(crate) fn sample_progress(&self) {
+        let mut moved = Vec::new();
+        let mut inner = self.lock();
+        let Inner { all, live, .. } = &mut *inner;
+        for (id, live) in live {
+            if let Some(operation) = all.get_mut(id).filter(|o| o.status == OperationStatus::InProgress) {
+                let progress = sample(&live.counters);
+                if progress != operation.progress {
+                    operation.progress = progress;
+                    moved.push(operation.clone());
+                }
+            }
+        }
+        drop(inner);
+        for operation in moved {
+            let _ = self.changes.send(operation);
+        }
+    }
+
+    /// Returns how to reach an operation; `None` once it has ended.
+    pub(crate) fn live(&self, id: OperationId) -> Option<Live> {
+        self.lock().live.get(&id).cloned()
+    }
+
+    /// Lists what has not ended, oldest first.
+    pub(crate) fn unfinished(&self) -> Vec<Operation> {
+        let inner = self.lock();
+        inner.live.keys().filter_map(|id| inner.all.get(id)).cloned().collect()
+    }
+
+    /// Returns one operation.
+    pub(crate) fn get(&self, id: OperationId) -> Result<Operation, ServiceError> {
+        self.lock().all.get(&id).cloned().ok_or_else(|| {
+            ServiceError::not_found("operation", id.to_string(), "list the operations to see their numbers")
+        })
+    }
+
+    /// Lists operations, the newest first.
+    pub(crate) fn list(&self, filter: &OperationFilter) -> Vec<Operation> {
+        let inner = self.lock();
+        let matches = |operation: &&Operation| {
+            filter.database.as_ref().is_none_or(|name| same_name(name, operation.database.as_str()))
+                && filter.kind.is_none_or(|kind| kind == operation.kind)
+                && filter.status.is_none_or(|status| status == operation.status)
+        };
+        inner.all.values().rev().filter(matches).take(filter.limit.unwrap_or(usize::MAX)).cloned().collect()
+    }
+
+    /// Takes the oldest finished operations beyond the limit out of the history, and returns their numbers.
+    pub(crate) fn trim(&self, limit: usize) -> Vec<OperationId> {
+        let mut inner = self.lock();
+        // The operation that is ending counts as finished already.
+        let finished = (inner.all.len() - inner.live.len()).saturating_add(1);
+        let mut surplus = finished.saturating_sub(limit);
+        let mut gone = Vec::new();
+        for id in inner.all.keys() {
+            if surplus == 0 {
+                break;
+            }
+            if !inner.live.contains_key(id) {
+                gone.push(*id);
+                surplus -= 1;
+            }
+        }
+        for id in &gone {
+            inner.all.remove(id);
+        }
+        gone
+    }
+
+    /// Waits until an operation has ended.
+    pub(crate) async fn wait(&self, id: OperationId) -> Result<Operation, ServiceError> {
+        let mut ended = self.ended.subscribe();
+        loop {
+            ended.borrow_and_update();
+            let operation = self.get(id)?;
+            if operation.status.is_final() || ended.changed().await.is_err() {
+                return Ok(operation);
+            }
+        }
+    }
+
+    /// Waits until nothing runs or waits any more.
+    pub(crate) async fn wait_for_all(&self) {
+        let mut ended = self.ended.subscribe();
+        loop {
+            ended.borrow_and_update();
+            if self.lock().live.is_empty() || ended.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Operation> {
+        self.changes.subscribe()
+    }
+}
+
+/// Ends an operation that nobody runs any more.
+fn end_abandoned(operation: &mut Operation, now: jiff::Timestamp) {
+    operation.ended = Some(now);
+    if operation.status == OperationStatus::Queued {
+        operation.status = OperationStatus::Canceled;
+        operation.error = Some("the server stopped before it began; ask for it again".to_owned());
+    } else {
+        operation.status = OperationStatus::Faulted;
+        operation.error =
+            Some("the server stopped while it ran; nothing needs to be cleaned up, run it again".to_owned());
+    }
+}
+
+fn sample(counters: &Counters) -> Progress {
+    Progress {
+        bytes_done: counters.bytes_done.load(Relaxed),
+        bytes_total: counters.bytes_total.load(Relaxed),
+        bytes_read: counters.bytes_read.load(Relaxed),
+        bytes_stored: counters.bytes_stored.load(Relaxed),
+        items_done: counters.items_done.load(Relaxed),
+        items_total: counters.items_total.load(Relaxed),
+        current: counters.current(),
+    }
+}

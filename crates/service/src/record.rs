@@ -1,0 +1,103 @@
+//! What lies in the state under which key.
+
+use crate::agenda::TaskKey;
+use crate::error::ServiceError;
+use jiff::Timestamp;
+use larder_model::{BackupId, DatabaseName, OperationId, ServerWideTask};
+use larder_state::{State, Write};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub(crate) const SOURCES: &str = "source/";
+pub(crate) const DATABASES: &str = "database/";
+pub(crate) const TASKS: &str = "task/";
+pub(crate) const STATUSES: &str = "status/";
+pub(crate) const OPERATIONS: &str = "operation/";
+pub(crate) const PLACES: &str = "place/";
+pub(crate) const VERIFICATIONS: &str = "verification/";
+
+/// The last number given to an operation; numbers never come twice, however short the history.
+pub(crate) const LAST_OPERATION: &str = "counter/operation";
+
+/// A server-wide task as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct StoredTask {
+    /// The task.
+    pub(crate) task: ServerWideTask,
+    /// When it was made.
+    pub(crate) created: Timestamp,
+    /// When its schedule, or which databases it is for, last changed: nothing before counts as missed.
+    pub(crate) scheduled: Timestamp,
+}
+
+/// A root that a database's backups were written to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct StoredPlace {
+    /// The database.
+    pub(crate) database: DatabaseName,
+    /// The root, without the database's folder.
+    pub(crate) root: String,
+}
+
+pub(crate) fn source(name: &DatabaseName) -> String {
+    format!("{SOURCES}{name}")
+}
+
+pub(crate) fn database(name: &DatabaseName) -> String {
+    format!("{DATABASES}{name}")
+}
+
+pub(crate) fn task(name: &str) -> String {
+    format!("{TASKS}{name}")
+}
+
+/// A database's name has no `/`, so the first one ends it.
+pub(crate) fn status(key: &TaskKey) -> String {
+    format!("{STATUSES}{}/{}", key.database, key.task)
+}
+
+/// Numbers are padded, so that the order of keys is the order of operations.
+pub(crate) fn operation(id: OperationId) -> String {
+    format!("{OPERATIONS}{id:020}")
+}
+
+pub(crate) fn place(place: &StoredPlace) -> String {
+    format!("{PLACES}{}{}", place.database, place.root)
+}
+
+pub(crate) fn verification(backup: &BackupId) -> String {
+    format!("{VERIFICATIONS}{backup}")
+}
+
+/// Makes the write that stores a value.
+pub(crate) fn put<T: Serialize>(key: String, value: &T) -> Result<Write, ServiceError> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => Ok(Write::Put(key, bytes)),
+        Err(cause) => Err(ServiceError::Record { key, cause: cause.to_string() }),
+    }
+}
+
+fn read<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, ServiceError> {
+    serde_json::from_slice(bytes)
+        .map_err(|cause| ServiceError::Record { key: key.to_owned(), cause: cause.to_string() })
+}
+
+/// Reads one value.
+pub(crate) async fn get<T: DeserializeOwned>(
+    state: &dyn State,
+    key: &str,
+) -> Result<Option<T>, ServiceError> {
+    state.get(key).await?.map(|found| read(key, &found.value)).transpose()
+}
+
+/// Reads every value under a prefix, with what of its key comes after it.
+pub(crate) async fn all<T: DeserializeOwned>(
+    state: &dyn State,
+    prefix: &str,
+) -> Result<Vec<(String, T)>, ServiceError> {
+    let found = state.range(prefix).await?;
+    let strip = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
+    found.iter().map(|(key, value)| Ok((strip(key), read(key, &value.value)?))).collect()
+}

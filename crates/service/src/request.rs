@@ -1,0 +1,70 @@
+//! What the service is asked for.
+
+use crate::error::ServiceError;
+use jiff::Timestamp;
+use larder_model::{OperationKind, OperationStatus};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Which backup of a database is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BackupChoice {
+    /// The newest good one.
+    #[default]
+    Latest,
+    /// The one with this id, or whose id begins so.
+    Id(String),
+    /// The newest good one begun at this moment or before.
+    AtOrBefore(Timestamp),
+}
+
+impl std::str::FromStr for BackupChoice {
+    type Err = ServiceError;
+
+    /// Reads `latest`, the beginning of an id (at least 4 hexadecimal characters), or a moment such as
+    /// `2026-03-01T12:00:00Z`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        if text.len() >= 4 && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(Self::Id(text.to_ascii_lowercase()));
+        }
+        text.parse().map(Self::AtOrBefore).map_err(|_| {
+            ServiceError::invalid(
+                "Backup",
+                format!(
+                    "'{text}' names no backup; write latest, an id or its first characters, or a moment such as 2026-03-01T12:00:00Z"
+                ),
+            )
+        })
+    }
+}
+
+/// What is to be got back, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreRequest {
+    /// The database, by name.
+    pub database: String,
+    /// Which of its backups.
+    pub backup: BackupChoice,
+    /// From which destination, by name or address; any that has it where nothing is said.
+    pub destination: Option<String>,
+    /// Where to, on the server's host: a directory for `files`, a file for `sqlite`. An absolute path.
+    pub target: PathBuf,
+    /// Whether what is there may be overwritten.
+    pub overwrite: bool,
+}
+
+/// Which operations are meant; every condition that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OperationFilter {
+    /// Only of this database.
+    pub database: Option<String>,
+    /// Only of this kind.
+    pub kind: Option<OperationKind>,
+    /// Only those that stand so.
+    pub status: Option<OperationStatus>,
+    /// At most so many, the newest; all where nothing is said.
+    pub limit: Option<usize>,
+}

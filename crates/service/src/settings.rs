@@ -1,0 +1,54 @@
+//! What the administrator of the host decides once, at start.
+
+use jiff::tz::TimeZone;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often sources are searched for new databases, unless said otherwise.
+pub const DEFAULT_DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How many finished operations the history keeps, unless said otherwise.
+pub const DEFAULT_HISTORY_LIMIT: usize = 10_000;
+
+/// What the service is told at start; the binary takes it from `larder.toml`, the host and the command line.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Larder's own directory; never part of a backup unless somebody asks for it.
+    pub data_directory: PathBuf,
+    /// Where what cannot be streamed is put for a moment; emptied at start.
+    pub staging_directory: PathBuf,
+    /// The longest time until a new database is found.
+    pub discovery_interval: Duration,
+    /// How many backups run at the same time; at least 1.
+    pub max_concurrent_backups: usize,
+    /// The zone of schedules that name none.
+    pub time_zone: TimeZone,
+    /// The host's name, kept on every backup.
+    pub hostname: String,
+    /// The user's name, kept on every backup.
+    pub username: String,
+    /// Names this installation, so that several can share a destination; kept on every backup.
+    pub identifier: String,
+    /// How many finished operations the history keeps.
+    pub history_limit: usize,
+}
+
+impl Settings {
+    /// Makes settings for a data directory, with every other value at its default.
+    ///
+    /// The default zone is UTC, host and user are empty, the identifier is `larder`, and one backup runs at a time.
+    #[must_use]
+    pub fn new(data_directory: &Path) -> Self {
+        Self {
+            data_directory: data_directory.to_owned(),
+            staging_directory: data_directory.join("staging"),
+            discovery_interval: DEFAULT_DISCOVERY_INTERVAL,
+            max_concurrent_backups: 1,
+            time_zone: TimeZone::UTC,
+            hostname: String::new(),
+            username: String::new(),
+            identifier: "larder".to_owned(),
+            history_limit: DEFAULT_HISTORY_LIMIT,
+        }
+    }
+}

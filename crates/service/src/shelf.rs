@@ -1,0 +1,147 @@
+//! A database's backups at one destination, read with nothing but the key: no server, no state.
+
+use crate::destination::Destination;
+use crate::error::ServiceError;
+use crate::job::{Done, Verdict};
+use crate::operations::Live;
+use crate::request::{BackupChoice, RestoreRequest};
+use crate::work::check::Check;
+use crate::work::listing::point;
+use crate::work::restore::Restore;
+use crate::work::{Order, Place, Site, What};
+use jiff::tz::TimeZone;
+use larder_model::{
+    BackupId, Cancel, Clock, Counters, Database, DatabaseName, EngineKind, RestorePoint, Secret,
+};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// The backups of one database below a destination's root. Its calls are blocking.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    site: Site,
+    place: Place,
+    database: Arc<Database>,
+}
+
+/// What a restore from a shelf did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The backup that was restored.
+    pub backup: BackupId,
+    /// What a person should be told.
+    pub messages: Vec<String>,
+}
+
+impl Shelf {
+    /// Opens the repository of `database` below the directory `root`; `key` is its password.
+    ///
+    /// # Errors
+    /// There is no such directory or no repository in it, or the key does not open it.
+    pub fn open(
+        root: &Path,
+        database: DatabaseName,
+        key: Secret,
+        clock: Arc<dyn Clock>,
+        handle: &Handle,
+    ) -> Result<Self, ServiceError> {
+        let destination = Destination { name: root.display().to_string(), root: root.display().to_string() };
+        // What a snapshot says of itself decides; this stands in where it says nothing.
+        let database = Database {
+            source: database.clone(),
+            name: database,
+            engine: EngineKind::Files,
+            locator: String::new(),
+            discovered: clock.now(),
+            missing_since: None,
+        };
+        let shelf = Self {
+            site: Site {
+                handle: handle.clone(),
+                clock,
+                key,
+                hostname: String::new(),
+                username: String::new(),
+                identifier: String::new(),
+                time_zone: TimeZone::UTC,
+                staging: PathBuf::new(),
+                own_directories: Vec::new(),
+                suspicious: HashSet::new(),
+            },
+            place: Place { destination, root_known: true, database_known: true },
+            database: Arc::new(database),
+        };
+        shelf.site.open(&shelf.place, &shelf.database)?;
+        Ok(shelf)
+    }
+
+    /// Lists the backups, the newest first.
+    ///
+    /// # Errors
+    /// The repository cannot be read; the list is complete or an error.
+    pub fn backups(&self) -> Result<Vec<RestorePoint>, ServiceError> {
+        let vault = self.site.open(&self.place, &self.database)?;
+        let found = vault.snapshots(&self.site)?;
+        Ok(found.iter().map(|found| point(&vault, &self.database, found, &HashMap::new())).collect())
+    }
+
+    /// Writes a backup's data to `target`, an absolute path.
+    ///
+    /// # Errors
+    /// There is no such backup, the target holds something and `overwrite` is false, or a part of the backup is
+    /// damaged.
+    pub fn restore(
+        &self,
+        backup: &BackupChoice,
+        target: &Path,
+        overwrite: bool,
+        cancel: &Cancel,
+    ) -> Result<Restored, ServiceError> {
+        let restore = Restore {
+            database: Arc::clone(&self.database),
+            request: RestoreRequest {
+                database: self.database.name.to_string(),
+                backup: backup.clone(),
+                destination: None,
+                target: target.to_owned(),
+                overwrite,
+            },
+            places: vec![self.place.clone()],
+        };
+        let done = ended(self.order(What::Restore(restore), cancel).carry_out())?;
+        let backup = done.destinations.into_iter().find_map(|outcome| outcome.backup);
+        let backup =
+            backup.ok_or_else(|| ServiceError::not_found("backup", "latest", "list the backups there"))?;
+        Ok(Restored { backup, messages: done.messages })
+    }
+
+    /// Checks the repository's structure, or with `read_data` every byte; returns every problem in words.
+    ///
+    /// # Errors
+    /// The repository cannot be read, or somebody raised `cancel`.
+    pub fn check(&self, read_data: bool, cancel: &Cancel) -> Result<Vec<String>, ServiceError> {
+        let check =
+            Check { database: Arc::clone(&self.database), places: vec![self.place.clone()], read_data };
+        let done = self.order(What::Check(check), cancel).carry_out();
+        if matches!(done.verdict, Verdict::Faulted(_)) && !done.messages.is_empty() {
+            return Ok(done.messages);
+        }
+        ended(done).map(|_| Vec::new())
+    }
+
+    fn order(&self, what: What, cancel: &Cancel) -> Order {
+        let live = Live { cancel: cancel.clone(), counters: Arc::new(Counters::default()) };
+        // No history counts it, so it has no number.
+        Order { site: self.site.clone(), id: 0, started: self.site.clock.now(), live, what }
+    }
+}
+
+fn ended(done: Done) -> Result<Done, ServiceError> {
+    match done.verdict {
+        Verdict::Completed => Ok(done),
+        Verdict::Faulted(message) => Err(ServiceError::Repository { message }),
+        Verdict::Canceled => Err(ServiceError::conflict("it was aborted before it was done; start it again")),
+    }
+}

@@ -1,0 +1,191 @@
+//! Views: what pages and commands show, made from the catalog for one moment.
+
+use crate::agenda::TaskKey;
+use crate::catalog::{Catalog, Template};
+use crate::core::Core;
+use crate::derivation::{derive, derived_name};
+use crate::destination;
+use crate::error::ServiceError;
+use crate::health::{self, Standing};
+use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, TaskView};
+use jiff::Timestamp;
+use larder_model::{
+    BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, OperationKind, OperationStatus,
+};
+use larder_schedule::Run;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The operations that matter to one database's view.
+#[derive(Clone, Copy, Debug, Default)]
+struct Activity {
+    /// The one that runs, or the first that waits.
+    unfinished: Option<OperationId>,
+    /// Whether a backup runs.
+    backup_runs: bool,
+}
+
+/// One look at everything.
+struct Look<'a> {
+    catalog: &'a Catalog,
+    awake_since: Timestamp,
+    now: Timestamp,
+    activity: HashMap<DatabaseName, Activity>,
+}
+
+impl Core {
+    fn activity(&self) -> HashMap<DatabaseName, Activity> {
+        let mut activity: HashMap<DatabaseName, Activity> = HashMap::new();
+        for operation in self.operations.unfinished() {
+            let runs = operation.status == OperationStatus::InProgress;
+            let one = activity.entry(operation.database).or_default();
+            if runs || one.unfinished.is_none() {
+                one.unfinished = Some(operation.id);
+            }
+            one.backup_runs |= runs && operation.kind == OperationKind::Backup;
+        }
+        activity
+    }
+
+    fn look<T>(&self, show: impl FnOnce(&Look<'_>) -> T) -> T {
+        let activity = self.activity();
+        let catalog = self.catalog();
+        let awake_since = self.board().awake_since;
+        show(&Look { catalog: &catalog, awake_since, now: self.now(), activity })
+    }
+
+    pub(crate) fn show_databases(&self) -> Vec<DatabaseView> {
+        self.look(|look| look.catalog.databases.values().map(|database| look.database(database)).collect())
+    }
+
+    pub(crate) fn show_database(&self, name: &str) -> Result<DatabaseView, ServiceError> {
+        self.look(|look| Ok(look.database(look.catalog.database(name)?)))
+    }
+
+    /// Lists the next runs of one server-wide task or of all, earliest first.
+    pub(crate) fn show_next_runs(
+        &self,
+        task: Option<&str>,
+        count: usize,
+    ) -> Result<Vec<NextRun>, ServiceError> {
+        let catalog = self.catalog();
+        let now = self.now();
+        let awake_since = self.board().awake_since;
+        let templates: Vec<&Arc<Template>> = match task {
+            Some(name) => vec![catalog.template(name)?],
+            None => catalog.templates.values().collect(),
+        };
+        let mut runs: Vec<NextRun> = Vec::new();
+        for template in templates {
+            for database in catalog.databases.values() {
+                let Some(first) = catalog.next_run(database, template, awake_since, now) else { continue };
+                let rest = template.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
+                let mut never = catalog.status(&key(database, template)).last_full_backup.is_none();
+                for run in std::iter::once(first).chain(rest) {
+                    let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
+                    runs.push(named(database, template, Run { kind, ..run }));
+                }
+            }
+            // Many databases on one task would otherwise pile up before they are sorted.
+            keep_earliest(&mut runs, count);
+        }
+        Ok(runs)
+    }
+
+    pub(crate) fn show_overview(&self) -> Overview {
+        let views = self.show_databases();
+        let mut counts: BTreeMap<Health, usize> = BTreeMap::new();
+        for view in &views {
+            *counts.entry(view.health).or_default() += 1;
+        }
+        let protected = views.iter().filter(|view| !view.tasks.is_empty());
+        let last_good = protected.filter_map(|view| {
+            view.last_good_backup.as_ref().map(|last| (view.database.name.clone(), last.time))
+        });
+        let running: Vec<Operation> = self.operations.unfinished();
+        Overview {
+            now: self.now(),
+            databases: counts.into_iter().collect(),
+            oldest_good_backup: last_good.min_by_key(|(_, time)| *time),
+            running,
+            next_run: views.into_iter().filter_map(|view| view.next_run).min_by_key(|run| run.time),
+            source_errors: self
+                .catalog()
+                .source_errors
+                .iter()
+                .map(|(name, e)| (name.clone(), e.clone()))
+                .collect(),
+        }
+    }
+}
+
+fn key(database: &Database, template: &Template) -> TaskKey {
+    TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) }
+}
+
+fn named(database: &Database, template: &Template, run: Run) -> NextRun {
+    let task = derived_name(&template.name);
+    NextRun { database: database.name.clone(), task, kind: run.kind, time: run.time }
+}
+
+fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
+    runs.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.database.cmp(&b.database)));
+    runs.truncate(count);
+}
+
+impl Look<'_> {
+    fn database(&self, database: &Database) -> DatabaseView {
+        let catalog = self.catalog;
+        let templates: Vec<&Arc<Template>> = catalog.templates_of(database).collect();
+        let tasks: Vec<TaskView> = templates.iter().map(|template| self.task(database, template)).collect();
+        let last_good = self.last_good(&tasks);
+        let next_run = tasks.iter().filter_map(|task| task.next_run.clone()).min_by_key(|run| run.time);
+        let activity = self.activity.get(&database.name).copied().unwrap_or_default();
+        let enabled = |task: &&TaskView| !task.task.settings.disabled;
+        let standing = Standing {
+            missing_since: database.missing_since,
+            running: activity.backup_runs,
+            protected: tasks.iter().any(|task| enabled(&task)),
+            next: next_run.as_ref().map(|run| run.time),
+            error: tasks.iter().filter(enabled).find_map(|task| task.status.error.as_ref()),
+            last_good: last_good.as_ref(),
+        };
+        let (health, reason) = health::judge(&standing, self.now);
+        let roots = catalog.roots(database);
+        let destinations = destination::named(&roots).iter().map(|d| d.view(&database.name)).collect();
+        let last_operation = tasks.iter().filter_map(|task| task.status.last_operation).max();
+        DatabaseView {
+            database: database.clone(),
+            health,
+            reason,
+            last_good_backup: last_good,
+            next_run,
+            running: activity.unfinished,
+            last_operation,
+            tasks,
+            destinations,
+        }
+    }
+
+    fn task(&self, database: &Database, template: &Template) -> TaskView {
+        let status = self.catalog.status(&key(database, template));
+        let run = self.catalog.next_run(database, template, self.awake_since, self.now);
+        let next_run = run.map(|run| {
+            let kind = if status.last_full_backup.is_none() { BackupKind::Full } else { run.kind };
+            named(database, template, Run { kind, ..run })
+        });
+        TaskView { task: derive(template.task(), &database.name), status, next_run }
+    }
+
+    /// Returns the newest good backup of any task, as good as it is known to be now.
+    fn last_good(&self, tasks: &[TaskView]) -> Option<LastBackup> {
+        let newest =
+            tasks.iter().filter_map(|task| task.status.last_good.clone()).max_by_key(|last| last.time)?;
+        let quality = match self.catalog.verified.get(&newest.id) {
+            Some(true) => BackupQuality::Verified,
+            Some(false) => BackupQuality::Suspicious,
+            None => newest.quality,
+        };
+        Some(LastBackup { quality, ..newest })
+    }
+}

@@ -1,0 +1,223 @@
+//! What the service shows: plain values, made for one moment.
+
+use jiff::Timestamp;
+use larder_model::{
+    BackupId, BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, PeriodicTask, Secret,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a database stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Health {
+    /// The last backup is good, and was restored and compared.
+    Verified,
+    /// The last backup is good.
+    Good,
+    /// A backup runs now.
+    Running,
+    /// Its first backup is not due yet.
+    Waiting,
+    /// A backup was due and there is none, though nothing failed.
+    Late,
+    /// The last backup failed or is incomplete.
+    Failed,
+    /// No task is for it, so it is not backed up.
+    Unprotected,
+    /// Discovery no longer finds it; its backups stay.
+    Missing,
+}
+
+impl Health {
+    /// Every word, in the order in which they are shown.
+    pub const ALL: [Self; 8] = [
+        Self::Verified,
+        Self::Good,
+        Self::Running,
+        Self::Waiting,
+        Self::Late,
+        Self::Failed,
+        Self::Unprotected,
+        Self::Missing,
+    ];
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Verified => "verified",
+            Self::Good => "good",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Late => "late",
+            Self::Failed => "failed",
+            Self::Unprotected => "unprotected",
+            Self::Missing => "missing",
+        })
+    }
+}
+
+/// An error of a task's last run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct TaskError {
+    /// What went wrong, and what to do.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is remembered of one task of one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TaskStatus {
+    /// When the last good full backup was begun.
+    pub last_full_backup: Option<Timestamp>,
+    /// When the last good incremental backup was begun, one that found nothing to do included.
+    pub last_incremental_backup: Option<Timestamp>,
+    /// When a full backup was last begun, however it ended.
+    pub last_full_attempt: Option<Timestamp>,
+    /// When an incremental backup was last begun, however it ended.
+    pub last_incremental_attempt: Option<Timestamp>,
+    /// Where the next incremental goes on, in the engine's own words.
+    pub position: Option<String>,
+    /// How long the last run took, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// The last run.
+    pub last_operation: Option<OperationId>,
+    /// Why the last run failed; `None` after one that did not.
+    pub error: Option<TaskError>,
+    /// The newest good backup that the task made.
+    pub last_good: Option<LastBackup>,
+}
+
+/// The newest good backup of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct LastBackup {
+    /// When it was begun, or when it was last proved that nothing changed since.
+    pub time: Timestamp,
+    /// Full or incremental.
+    pub kind: BackupKind,
+    /// Its name at the first destination that took it.
+    pub id: BackupId,
+    /// Good or verified.
+    pub quality: BackupQuality,
+    /// The operation that made it.
+    pub operation: OperationId,
+}
+
+/// A moment at which a backup will be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct NextRun {
+    /// The database.
+    pub database: DatabaseName,
+    /// The task, by the name of the derived task.
+    pub task: String,
+    /// Full or incremental.
+    pub kind: BackupKind,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// One task of one database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct TaskView {
+    /// The task.
+    pub task: PeriodicTask,
+    /// What is remembered of it.
+    pub status: TaskStatus,
+    /// Its next run; `None` where it rests or has no schedule.
+    pub next_run: Option<NextRun>,
+}
+
+/// One place where a database's backups lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct DestinationView {
+    /// Its name among the database's destinations, such as `Local`.
+    pub name: String,
+    /// The repository's address, as stock restic takes it: a directory for a local destination.
+    pub address: String,
+}
+
+/// One database, with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct DatabaseView {
+    /// The database.
+    pub database: Database,
+    /// How it stands, in one word.
+    pub health: Health,
+    /// How it stands, in one sentence.
+    pub reason: String,
+    /// Its newest good backup.
+    pub last_good_backup: Option<LastBackup>,
+    /// Its next run of any task.
+    pub next_run: Option<NextRun>,
+    /// The operation that runs or waits, if any.
+    pub running: Option<OperationId>,
+    /// The last operation that ended.
+    pub last_operation: Option<OperationId>,
+    /// Its tasks.
+    pub tasks: Vec<TaskView>,
+    /// Where its backups lie.
+    pub destinations: Vec<DestinationView>,
+}
+
+/// What came of restoring a backup into scratch and comparing it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Verification {
+    /// The backup.
+    pub backup: BackupId,
+    /// When it was restored and compared.
+    pub time: Timestamp,
+    /// What was compared, in words.
+    pub compared: String,
+    /// What in the source changed since the backup, so that it could not be compared with it.
+    pub changed_since: u64,
+    /// What differed; empty when the backup is verified.
+    pub differences: Vec<String>,
+    /// The operation.
+    pub operation: OperationId,
+}
+
+/// What stock restic needs to open a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResticAccess {
+    /// The value of `RESTIC_REPOSITORY`.
+    pub repository: String,
+    /// The value of `RESTIC_PASSWORD`.
+    pub password: Secret,
+}
+
+/// Everything at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Overview {
+    /// The moment it shows.
+    pub now: Timestamp,
+    /// How many databases stand how; words that none has are left out.
+    pub databases: Vec<(Health, usize)>,
+    /// Of all databases that have a task, the one whose newest good backup is oldest.
+    pub oldest_good_backup: Option<(DatabaseName, Timestamp)>,
+    /// What runs or waits now, oldest first.
+    pub running: Vec<Operation>,
+    /// The next run of any database.
+    pub next_run: Option<NextRun>,
+    /// Sources that could not be searched, with the reason.
+    pub source_errors: Vec<(DatabaseName, String)>,
+}

@@ -1,0 +1,366 @@
+//! One backup: every destination opened, the source read once, the engine's word awaited, each snapshot written.
+
+use crate::error::ServiceError;
+use crate::job::{Done, GoodBackup, Verdict};
+use crate::staging::Staging;
+use crate::work::mark::{Mark, Note};
+use crate::work::sink::WriterSink;
+use crate::work::vault::{Found, Vault};
+use crate::work::{Order, Place, retain};
+use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
+use larder_model::operation::DestinationOutcome;
+use larder_model::task::BackupSettings;
+use larder_model::{BackupKind, Database, Source};
+use larder_repository::{
+    BackupOptions, BackupSummary, BackupWriter, ParentRule, Repository, RepositoryError, Seal,
+};
+use std::sync::Arc;
+
+/// How many unreadable things an error names.
+const NAMED: usize = 5;
+
+/// How many unreadable things a backup's note and an operation's messages keep.
+const NOTED: usize = 100;
+
+/// A backup to be made.
+#[derive(Debug)]
+pub(crate) struct Backup {
+    pub(crate) database: Arc<Database>,
+    pub(crate) source: Source,
+    pub(crate) settings: BackupSettings,
+    pub(crate) kind: BackupKind,
+    /// Whether the task has no good full backup yet.
+    pub(crate) first: bool,
+    pub(crate) places: Vec<Place>,
+}
+
+/// A destination that takes part.
+struct Part {
+    vault: Vault,
+    /// What lay there before, the newest first.
+    before: Vec<Found>,
+}
+
+/// What is gathered on the way.
+#[derive(Default)]
+struct Account {
+    messages: Vec<String>,
+    /// One for each place, in their order; `None` until known.
+    outcomes: Vec<DestinationOutcome>,
+}
+
+/// Why a backup ended early.
+enum Stop {
+    Canceled,
+    Failed(String),
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Canceled(_) => Self::Canceled,
+            // The sink passes the writer's errors on, an abort among them.
+            EngineError::Sink(inner)
+                if inner.0.downcast_ref::<RepositoryError>().is_some_and(RepositoryError::is_canceled) =>
+            {
+                Self::Canceled
+            }
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<RepositoryError> for Stop {
+    fn from(error: RepositoryError) -> Self {
+        if error.is_canceled() { Self::Canceled } else { Self::Failed(error.to_string()) }
+    }
+}
+
+impl From<ServiceError> for Stop {
+    fn from(error: ServiceError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl Backup {
+    pub(crate) fn run(&self, order: &Order) -> Done {
+        let mut account = Account::default();
+        let mut done = match self.make(order, &mut account) {
+            Ok(done) => done,
+            Err(Stop::Canceled) => Done::default(),
+            Err(Stop::Failed(cause)) => {
+                Done::faulted(format!("the backup of {} failed: {cause}", self.database.name))
+            }
+        };
+        // Whatever else happened, an aborted run that made no backup is an aborted run.
+        if order.live.cancel.is_canceled() && done.good.is_none() {
+            done.verdict = Verdict::Canceled;
+        }
+        done.messages = account.messages.into_iter().chain(std::mem::take(&mut done.messages)).collect();
+        done.destinations = account.outcomes;
+        done
+    }
+
+    fn make(&self, order: &Order, account: &mut Account) -> Result<Done, Stop> {
+        let parts = self.open(order, account);
+        if order.live.cancel.is_canceled() {
+            return Err(Stop::Canceled);
+        }
+        if parts.is_empty() {
+            return Err(Stop::Failed(errors(account)));
+        }
+        let roots = parts.iter().map(|part| part.vault.place.destination.root.clone()).collect();
+        let kind = self.kind_for(order, &parts);
+        if kind == BackupKind::Incremental
+            && parts.len() == self.places.len()
+            && let Some(good) = self.unchanged(order, &parts)?
+        {
+            for (outcome, part) in account.outcomes.iter_mut().zip(&parts) {
+                outcome.backup = part.last_good(order).map(|found| found.snapshot.id.clone());
+            }
+            account.messages.push("nothing changed since the last backup, so none was made".to_owned());
+            return Ok(Done {
+                verdict: Verdict::Completed,
+                kind: Some(kind),
+                unchanged: true,
+                good: Some(good),
+                roots,
+                ..Done::default()
+            });
+        }
+        let (report, summary) = self.write(order, &parts, kind)?;
+        let mut done = self.judge(order, &parts, kind, &report, &summary, account);
+        done.roots = roots;
+        done.messages.extend(report.messages);
+        if done.verdict == Verdict::Completed {
+            for part in &parts {
+                let removed = retain::apply(order, &part.vault, &self.settings, &mut done.messages);
+                done.removed.extend(removed);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Opens every destination; one that fails is out of this run, and says so.
+    fn open(&self, order: &Order, account: &mut Account) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::new();
+        for place in &self.places {
+            let first = parts.first().map(|part| part.vault.repository.clone());
+            let opened = order
+                .site
+                .open_or_create(place, &self.database, first.as_ref(), &mut account.messages)
+                .and_then(|vault| Ok(Part { before: vault.snapshots(&order.site)?, vault }));
+            let destination = place.destination.name.clone();
+            let error = match opened {
+                Ok(part) => {
+                    parts.push(part);
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            };
+            account.outcomes.push(DestinationOutcome { destination, backup: None, bytes_stored: 0, error });
+        }
+        parts
+    }
+
+    /// The first backup of a database is full, and so is the first at a destination.
+    fn kind_for(&self, order: &Order, parts: &[Part]) -> BackupKind {
+        let nothing_to_go_on_from = self.first || parts.iter().any(|part| part.last_good(order).is_none());
+        if nothing_to_go_on_from { BackupKind::Full } else { self.kind }
+    }
+
+    /// Says which good backup still holds, where it is proved that nothing changed since: every destination has it.
+    fn unchanged(&self, order: &Order, parts: &[Part]) -> Result<Option<GoodBackup>, Stop> {
+        let engine = larder_engines::engine(self.database.engine);
+        if !engine.capabilities().detects_unchanged {
+            return Ok(None);
+        }
+        let mut position = None;
+        for part in parts {
+            // The newest of all must be that good one: after an incomplete backup, another try is owed.
+            let newest = part.before.iter().find(|found| order.site.is_ours(found));
+            let Some(newest) = newest.filter(|found| found.quality.is_good()) else { return Ok(None) };
+            let its = newest.note().report.position;
+            if its.is_none() || (position.is_some() && position != its) {
+                return Ok(None);
+            }
+            position = its;
+        }
+        let (Some(position), Some(first)) = (position, parts.first().and_then(|part| part.last_good(order)))
+        else {
+            return Ok(None);
+        };
+        match engine.changed(&self.database, &position)? {
+            ChangeCheck::MaybeChanged => Ok(None),
+            ChangeCheck::Unchanged => Ok(Some(GoodBackup {
+                id: first.snapshot.id.clone(),
+                time: order.started,
+                position: Some(position),
+            })),
+        }
+    }
+
+    /// Has the engine write into every destination at once. Only its own word that the backup is complete lets the
+    /// snapshots be written.
+    fn write(
+        &self,
+        order: &Order,
+        parts: &[Part],
+        kind: BackupKind,
+    ) -> Result<(BackupReport, BackupSummary), Stop> {
+        let staging = Staging::create(&order.site.staging, order.id)?;
+        let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
+        let (cancel, counters) = (&order.live.cancel, &order.live.counters);
+        let mut writer =
+            BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
+        let job = BackupJob {
+            source: &self.source,
+            database: &self.database,
+            kind,
+            staging: staging.path(),
+            own_directories: &order.site.own_directories,
+            cancel,
+            counters,
+        };
+        let engine = larder_engines::engine(self.database.engine);
+        let report = engine.backup(&job, &mut WriterSink(&mut writer))?;
+        let summary = writer.finish_with(|unreadable| self.seal(&report, unreadable))?;
+        Ok((report, summary))
+    }
+
+    /// Returns what is written on the snapshot in the end.
+    fn seal(&self, report: &BackupReport, unreadable: &[(String, String)]) -> Seal {
+        let note = Note {
+            database: Some(self.database.name.clone()),
+            report: report.clone(),
+            unreadable: unreadable
+                .iter()
+                .take(NOTED)
+                .map(|(path, cause)| format!("{path}: {cause}"))
+                .collect(),
+        };
+        // A note is plain text and numbers, which always become JSON.
+        Seal { extra_tags: Mark::last_tags(!unreadable.is_empty()), larder: serde_json::to_value(&note).ok() }
+    }
+
+    fn options(&self, order: &Order, kind: BackupKind) -> BackupOptions {
+        let mark = Mark {
+            larder: true,
+            kind: Some(kind),
+            task: Some(self.settings.name.clone()),
+            operation: Some(order.id),
+            identifier: Some(order.site.identifier.clone()),
+            engine: Some(self.database.engine),
+            incomplete: false,
+        };
+        let parent = ParentRule {
+            tags: vec![
+                "larder".to_owned(),
+                format!("engine={}", self.database.engine),
+                format!("identifier={}", order.site.identifier),
+            ],
+            paths: None,
+            hostname: None,
+        };
+        BackupOptions {
+            paths: vec![self.database.locator.clone()],
+            hostname: order.site.hostname.clone(),
+            username: order.site.username.clone(),
+            tags: mark.tags(),
+            parent: (kind == BackupKind::Incremental).then_some(parent),
+            ..BackupOptions::new(order.started.to_zoned(order.site.time_zone.clone()))
+        }
+    }
+
+    /// Turns what was written into the operation's outcome: green only where everything is there, everywhere.
+    fn judge(
+        &self,
+        order: &Order,
+        parts: &[Part],
+        kind: BackupKind,
+        report: &BackupReport,
+        summary: &BackupSummary,
+        account: &mut Account,
+    ) -> Done {
+        let mut made = None;
+        let mut canceled = false;
+        for (part, target) in parts.iter().zip(&summary.targets) {
+            let name = &part.vault.place.destination.name;
+            let Some(outcome) = account.outcomes.iter_mut().find(|outcome| outcome.destination == *name)
+            else {
+                continue;
+            };
+            outcome.bytes_stored = target.bytes_stored;
+            match &target.snapshot {
+                Ok(id) => {
+                    outcome.backup = Some(id.clone());
+                    made = made.or(Some(id.clone()));
+                }
+                Err(error) => {
+                    canceled |= error.is_canceled();
+                    outcome.error = Some(error.to_string());
+                }
+            }
+        }
+        let unreadable = &summary.unreadable;
+        let good = made.as_ref().filter(|_| unreadable.is_empty()).map(|id| GoodBackup {
+            id: id.clone(),
+            time: order.started,
+            position: report.position.clone(),
+        });
+        let failed = account.outcomes.iter().any(|outcome| outcome.error.is_some());
+        let verdict = match made {
+            None if canceled => Verdict::Canceled,
+            None => {
+                Verdict::Faulted(format!("the backup of {} failed: {}", self.database.name, errors(account)))
+            }
+            Some(_) if !unreadable.is_empty() => Verdict::Faulted(self.incomplete(unreadable)),
+            Some(_) if failed => Verdict::Faulted(format!(
+                "the backup of {} is not at every destination: {}",
+                self.database.name,
+                errors(account)
+            )),
+            Some(_) => Verdict::Completed,
+        };
+        let listed =
+            unreadable.iter().take(NOTED).map(|(path, cause)| format!("not readable: {path}: {cause}"));
+        Done { verdict, messages: listed.collect(), kind: Some(kind), good, ..Done::default() }
+    }
+
+    fn incomplete(&self, unreadable: &[(String, String)]) -> String {
+        let named = unreadable.iter().take(NAMED).map(|(path, cause)| format!("{path} ({cause})"));
+        let mut named = named.collect::<Vec<_>>().join(", ");
+        if unreadable.len() > NAMED {
+            named = format!("{named} and {} more", unreadable.len() - NAMED);
+        }
+        let count = unreadable.len();
+        let things = if count == 1 { "1 thing" } else { &format!("{count} things") };
+        format!(
+            "the backup of {} is kept but incomplete, because {things} could not be read: {named}; give Larder the right to read, or exclude what is not needed",
+            self.database.name
+        )
+    }
+}
+
+impl Part {
+    /// Returns the newest good backup that this installation made there.
+    fn last_good(&self, order: &Order) -> Option<&Found> {
+        self.before.iter().find(|found| found.quality.is_good() && order.site.is_ours(found))
+    }
+}
+
+/// Joins what went wrong at the destinations into the middle of a sentence.
+fn errors(account: &Account) -> String {
+    let errors = account.outcomes.iter().filter_map(|outcome| {
+        outcome
+            .error
+            .as_ref()
+            .map(|error| format!("{}: {}", outcome.destination, error.trim_end_matches('.')))
+    });
+    let errors = errors.collect::<Vec<_>>().join("; ");
+    if errors.is_empty() {
+        "the task has no destination that is enabled; give it one".to_owned()
+    } else {
+        errors
+    }
+}

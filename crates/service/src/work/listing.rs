@@ -1,0 +1,64 @@
+//! The list of a database's backups.
+
+use crate::core::Core;
+use crate::destination::Destination;
+use crate::error::ServiceError;
+use crate::work::vault::{Found, Vault};
+use crate::work::{places, site};
+use larder_model::{BackupId, BackupQuality, Database, RestorePoint};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Lists a database's backups, the newest first.
+///
+/// A destination that was given a task but no backup yet holds none; one that cannot be read is an error.
+pub(crate) async fn restore_points(
+    core: &Arc<Core>,
+    database: Arc<Database>,
+    destinations: Vec<Destination>,
+) -> Result<Vec<RestorePoint>, ServiceError> {
+    let site = site(core);
+    let mut places = places(core, &database, destinations);
+    places.retain(|place| place.database_known);
+    let verified: HashMap<BackupId, bool> = core.catalog().verified.clone();
+    let listed = tokio::task::spawn_blocking(move || {
+        let mut points = Vec::new();
+        for place in &places {
+            let vault = site.open(place, &database)?;
+            for found in vault.snapshots(&site)? {
+                points.push(point(&vault, &database, &found, &verified));
+            }
+        }
+        points.sort_by_key(|point| std::cmp::Reverse(point.time));
+        Ok(points)
+    });
+    listed.await.map_err(|error| {
+        ServiceError::conflict(format!(
+            "listing backups ended by a fault of the program: {error}; please report it"
+        ))
+    })?
+}
+
+/// Shows one snapshot as lists do.
+pub(crate) fn point(
+    vault: &Vault,
+    database: &Database,
+    found: &Found,
+    verified: &HashMap<BackupId, bool>,
+) -> RestorePoint {
+    let snapshot = &found.snapshot;
+    let proved = found.quality == BackupQuality::Good && verified.get(&snapshot.id) == Some(&true);
+    let summary = snapshot.summary.as_ref();
+    RestorePoint {
+        id: snapshot.id.clone(),
+        database: database.name.clone(),
+        engine: found.mark.engine,
+        destination: vault.place.destination.name.clone(),
+        time: snapshot.time,
+        kind: found.mark.kind,
+        quality: if proved { BackupQuality::Verified } else { found.quality },
+        size_bytes: summary.map_or(0, |summary| summary.total_bytes_processed),
+        files: summary.map_or(0, |summary| summary.total_files_processed),
+        operation: found.mark.operation,
+    }
+}

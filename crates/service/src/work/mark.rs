@@ -1,0 +1,116 @@
+//! What Larder writes on a snapshot, and reads from it.
+
+use larder_engines::BackupReport;
+use larder_model::{BackupKind, BackupQuality, DatabaseName, EngineKind, OperationId};
+use larder_repository::Snapshot;
+use serde::{Deserialize, Serialize};
+
+/// The tag of every snapshot that Larder made.
+const LARDER: &str = "larder";
+/// The tag of a snapshot that lacks something.
+const INCOMPLETE: &str = "incomplete";
+
+/// Who made a snapshot, and how; kept as tags, which stock restic shows and filters by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) larder: bool,
+    pub(crate) kind: Option<BackupKind>,
+    pub(crate) task: Option<String>,
+    pub(crate) operation: Option<OperationId>,
+    pub(crate) identifier: Option<String>,
+    pub(crate) engine: Option<EngineKind>,
+    pub(crate) incomplete: bool,
+}
+
+impl Mark {
+    /// Returns the tags that are known before the backup ends.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        let mut tags = vec![LARDER.to_owned()];
+        tags.extend(self.task.as_ref().map(|task| format!("task={task}")));
+        tags.extend(self.kind.map(|kind| format!("kind={kind}")));
+        tags.extend(self.operation.map(|operation| format!("operation={operation}")));
+        tags.extend(self.identifier.as_ref().map(|identifier| format!("identifier={identifier}")));
+        tags.extend(self.engine.map(|engine| format!("engine={engine}")));
+        tags
+    }
+
+    /// Returns the tags that are known only at the end.
+    pub(crate) fn last_tags(incomplete: bool) -> Vec<String> {
+        if incomplete { vec![INCOMPLETE.to_owned()] } else { Vec::new() }
+    }
+
+    /// Reads a snapshot's tags; what is not understood is left out.
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        Self::read(&snapshot.tags)
+    }
+
+    fn read(tags: &[String]) -> Self {
+        let mut mark = Self::default();
+        for tag in tags {
+            match tag.split_once('=') {
+                None if tag == LARDER => mark.larder = true,
+                None if tag == INCOMPLETE => mark.incomplete = true,
+                Some(("kind", "full")) => mark.kind = Some(BackupKind::Full),
+                Some(("kind", "incremental")) => mark.kind = Some(BackupKind::Incremental),
+                Some(("task", task)) => mark.task = Some(task.to_owned()),
+                Some(("operation", number)) => mark.operation = number.parse().ok(),
+                Some(("identifier", identifier)) => mark.identifier = Some(identifier.to_owned()),
+                Some(("engine", engine)) => mark.engine = engine.parse().ok(),
+                _ => {}
+            }
+        }
+        mark
+    }
+
+    /// Says how good the backup is, as far as the snapshot itself tells.
+    pub(crate) const fn quality(&self) -> BackupQuality {
+        if self.incomplete { BackupQuality::Incomplete } else { BackupQuality::Good }
+    }
+}
+
+/// What the engine reported, kept in the snapshot's own field `larder`, which stock restic ignores.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Note {
+    /// The database the backup is of.
+    pub(crate) database: Option<DatabaseName>,
+    /// What the engine confirmed.
+    pub(crate) report: BackupReport,
+    /// What could not be read, the first of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unreadable: Vec<String>,
+}
+
+impl Note {
+    /// Reads a snapshot's note; `None` where Larder left none.
+    pub(crate) fn of(snapshot: &Snapshot) -> Option<Self> {
+        serde_json::from_value(snapshot.larder.clone()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_on_a_snapshot_is_read_from_it() {
+        let mark = Mark {
+            larder: true,
+            kind: Some(BackupKind::Incremental),
+            task: Some("Nightly, a=b".to_owned()),
+            operation: Some(7),
+            identifier: Some("home".to_owned()),
+            engine: Some(EngineKind::Sqlite),
+            incomplete: false,
+        };
+        assert_eq!(Mark::read(&mark.tags()), mark);
+        let tags = [mark.tags(), Mark::last_tags(true)].concat();
+        assert_eq!(Mark::read(&tags), Mark { incomplete: true, ..mark });
+    }
+
+    #[test]
+    fn a_snapshot_of_somebody_else_is_known_as_such() {
+        let mark = Mark::read(&["kind=odd".to_owned(), "operation=x".to_owned(), "mine".to_owned()]);
+        assert_eq!(mark, Mark::default());
+    }
+}

@@ -1,0 +1,84 @@
+//! Where engines and the repository meet: an engine's reader over a snapshot.
+
+use larder_engines::{BackupReader, ExtractReport, ListedEntry, SinkError};
+use larder_model::{Cancel, Counters};
+use larder_repository::{Browser, Repository, RepositoryError, RestoreOptions, Snapshot};
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Gives one snapshot back to an engine.
+#[derive(Debug)]
+pub(crate) struct SnapshotReader<'a> {
+    repository: &'a Repository,
+    snapshot: &'a Snapshot,
+    cancel: &'a Cancel,
+    counters: &'a Counters,
+    /// Opened when it is first wanted: a plain restore has no need of it.
+    browser: OnceLock<Browser>,
+}
+
+fn passed_on(error: RepositoryError) -> SinkError {
+    SinkError(Box::new(error))
+}
+
+impl<'a> SnapshotReader<'a> {
+    pub(crate) const fn new(
+        repository: &'a Repository,
+        snapshot: &'a Snapshot,
+        cancel: &'a Cancel,
+        counters: &'a Counters,
+    ) -> Self {
+        Self { repository, snapshot, cancel, counters, browser: OnceLock::new() }
+    }
+
+    fn browser(&self) -> Result<&Browser, SinkError> {
+        if let Some(open) = self.browser.get() {
+            return Ok(open);
+        }
+        let opened = self.repository.browse(self.snapshot, self.cancel).map_err(passed_on)?;
+        Ok(self.browser.get_or_init(|| opened))
+    }
+}
+
+impl BackupReader for SnapshotReader<'_> {
+    fn for_each(
+        &self,
+        visit: &mut dyn FnMut(&ListedEntry) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let mut stopped = None;
+        let walked = self.browser()?.for_each_entry(&mut |path, entry| match visit(&ListedEntry {
+            path: path.to_vec(),
+            entry: entry.clone(),
+        }) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                stopped = Some(error);
+                ControlFlow::Break(())
+            }
+        });
+        match stopped {
+            Some(error) => Err(error),
+            None => walked.map_err(passed_on),
+        }
+    }
+
+    fn open(&self, path: &[u8]) -> Result<Box<dyn Read + Send + '_>, SinkError> {
+        Ok(Box::new(self.browser()?.open_file(path).map_err(passed_on)?))
+    }
+
+    fn extract(&self, target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError> {
+        let options = RestoreOptions { overwrite, ..RestoreOptions::default() };
+        let summary = self
+            .repository
+            .restore(self.snapshot, target, &options, self.cancel, self.counters)
+            .map_err(passed_on)?;
+        Ok(ExtractReport {
+            files: summary.files,
+            bytes_written: summary.written_bytes,
+            bytes_kept: summary.skipped_bytes,
+            warnings: summary.warnings,
+        })
+    }
+}

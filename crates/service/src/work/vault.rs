@@ -1,0 +1,170 @@
+//! The repository of one database at one destination: found, opened, made.
+
+use crate::error::ServiceError;
+use crate::request::BackupChoice;
+use crate::work::mark::{Mark, Note};
+use crate::work::{Place, Site};
+use larder_model::{BackupId, BackupQuality, Database};
+use larder_repository::{Credentials, Presence, Repository, RepositoryError, Secret, Snapshot, probe};
+use larder_storage::{Folder, Local, Storage};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open repository, with what lies in it.
+#[derive(Debug)]
+pub(crate) struct Vault {
+    pub(crate) place: Place,
+    pub(crate) repository: Repository,
+}
+
+/// One snapshot with what Larder knows of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) mark: Mark,
+    pub(crate) quality: BackupQuality,
+}
+
+impl Found {
+    pub(crate) fn note(&self) -> Note {
+        Note::of(&self.snapshot).unwrap_or_default()
+    }
+}
+
+impl From<RepositoryError> for ServiceError {
+    fn from(error: RepositoryError) -> Self {
+        Self::Repository { message: error.to_string() }
+    }
+}
+
+impl Site {
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials::Password(Secret::new(self.key.expose().to_owned()))
+    }
+
+    /// Opens a database's repository.
+    pub(crate) fn open(&self, place: &Place, database: &Database) -> Result<Vault, ServiceError> {
+        let storage = folder(database, Local::open(&place.destination.root)?);
+        let repository =
+            Repository::open(&self.handle, storage, &self.credentials(), Arc::clone(&self.clock))?;
+        Ok(Vault { place: place.clone(), repository })
+    }
+
+    /// Opens a database's repository, and makes it where there is none. A second destination shares the first's
+    /// master key, so that each byte is encrypted once; what was worth telling goes to `messages`.
+    pub(crate) fn open_or_create(
+        &self,
+        place: &Place,
+        database: &Database,
+        first: Option<&Repository>,
+        messages: &mut Vec<String>,
+    ) -> Result<Vault, ServiceError> {
+        let root = Path::new(&place.destination.root);
+        let root = if place.root_known { Local::open(root)? } else { Local::create(root)? };
+        let storage = folder(database, root);
+        let clock = Arc::clone(&self.clock);
+        let repository = match probe(&self.handle, &*storage)? {
+            Presence::Repository => Repository::open(&self.handle, storage, &self.credentials(), clock)?,
+            Presence::Foreign { example } => {
+                let destination = storage.describe();
+                return Err(RepositoryError::Foreign { destination, example }.into());
+            }
+            Presence::Empty => {
+                if place.database_known {
+                    messages.push(format!(
+                        "the earlier backups at {} are gone; a new repository was made there",
+                        storage.describe()
+                    ));
+                }
+                match first {
+                    Some(first) => first.create_twin(storage, &self.credentials())?,
+                    None => Repository::create(&self.handle, storage, &self.credentials(), clock)?,
+                }
+            }
+        };
+        Ok(Vault { place: place.clone(), repository })
+    }
+
+    /// Opens every destination that can be opened; an error only where none can.
+    pub(crate) fn open_any(&self, places: &[Place], database: &Database) -> Result<Vec<Vault>, ServiceError> {
+        let mut open = Vec::new();
+        let mut failed = None;
+        for place in places {
+            match self.open(place, database) {
+                Ok(vault) => open.push(vault),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            Some(error) if open.is_empty() => Err(error),
+            _ => Ok(open),
+        }
+    }
+}
+
+fn folder(database: &Database, root: Local) -> Arc<dyn Storage> {
+    Arc::new(Folder::new(Arc::new(root), database.name.as_str()))
+}
+
+impl Vault {
+    /// Lists the snapshots, the newest first; the answer is complete or an error.
+    pub(crate) fn snapshots(&self, site: &Site) -> Result<Vec<Found>, ServiceError> {
+        let mut found: Vec<Found> = self.repository.snapshots()?.into_iter().map(|s| site.judge(s)).collect();
+        found.sort_by(|a, b| {
+            b.snapshot.time.cmp(&a.snapshot.time).then_with(|| b.snapshot.id.cmp(&a.snapshot.id))
+        });
+        Ok(found)
+    }
+}
+
+impl Site {
+    fn judge(&self, snapshot: Snapshot) -> Found {
+        let mark = Mark::of(&snapshot);
+        let quality =
+            if self.suspicious.contains(&snapshot.id) { BackupQuality::Suspicious } else { mark.quality() };
+        Found { snapshot, mark, quality }
+    }
+
+    /// Says whether a snapshot is a backup that this installation made.
+    pub(crate) fn is_ours(&self, found: &Found) -> bool {
+        found.mark.larder && found.mark.identifier.as_deref() == Some(self.identifier.as_str())
+    }
+}
+
+/// Chooses one of a list that is ordered from the newest.
+pub(crate) fn choose<'a>(
+    found: &'a [Found],
+    choice: &BackupChoice,
+    place: &str,
+) -> Result<&'a Found, ServiceError> {
+    let good = |one: &&Found| one.quality.is_good();
+    let none = |what: String| {
+        ServiceError::not_found("backup", what, format!("list the backups at {place} to see them"))
+    };
+    match choice {
+        BackupChoice::Latest => found.iter().find(good).ok_or_else(|| none("latest".to_owned())),
+        BackupChoice::AtOrBefore(time) => found
+            .iter()
+            .filter(good)
+            .find(|one| one.snapshot.time <= *time)
+            .ok_or_else(|| none(format!("at or before {time}"))),
+        BackupChoice::Id(id) => {
+            let matching: Vec<&Found> = found.iter().filter(|one| begins(&one.snapshot.id, id)).collect();
+            match matching.as_slice() {
+                [only] => Ok(only),
+                [] => Err(none(id.clone())),
+                several => Err(ServiceError::invalid(
+                    "Backup",
+                    format!(
+                        "'{id}' is the beginning of {} backups; give more characters of it",
+                        several.len()
+                    ),
+                )),
+            }
+        }
+    }
+}
+
+fn begins(id: &BackupId, beginning: &str) -> bool {
+    id.0.starts_with(&beginning.to_ascii_lowercase())
+}

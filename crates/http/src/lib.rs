@@ -1,1 +1,23 @@
-//! Under construction.
+//! The outside of the server: `/api/v1` with its OpenAPI document, the stream of events, and the status page.
+//!
+//! One table of routes makes both the router and the document, so that neither can know a route the other does not.
+
+mod answer;
+mod api;
+mod door;
+mod error;
+mod events;
+mod listen;
+mod openapi;
+mod page;
+mod route;
+mod server;
+
+pub use answer::{
+    Accepted, Backups, BackupsBody, CheckBody, Declined, ErrorBody, HealthAnswer, KeyAccess, RestoreBody,
+    SourceAdded, VerifyBody, VersionAnswer,
+};
+pub use error::HttpError;
+pub use openapi::document;
+pub use page::{Headline, headline};
+pub use server::{HttpSettings, Server};

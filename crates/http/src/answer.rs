@@ -1,0 +1,131 @@
+//! What the interface takes and gives besides the words of the model.
+
+use larder_model::{BackupKind, DatabaseName, OperationId, RestorePoint};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why a request was declined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Declined {
+    /// One word for programs: `NotFound`, `Invalid`, `Conflict`, `Source`, `Destination`, `Repository`, `Stopping`,
+    /// `Server`, `Unauthorized`, `Forbidden`, `TooLarge`, `TooSlow`, `MediaType`, `Method`.
+    pub kind: String,
+    /// One sentence for people: what, why, and what to do.
+    pub message: String,
+    /// The field that is wrong, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// The body of every answer that declines a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct ErrorBody {
+    /// Why.
+    pub error: Declined,
+}
+
+/// Says that the server is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthAnswer {
+    /// Always `ok`.
+    pub status: String,
+}
+
+/// Says which program answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct VersionAnswer {
+    /// Always `Larder`.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What was found in a source that was added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct SourceAdded {
+    /// The databases found.
+    pub databases: Vec<DatabaseName>,
+}
+
+/// Names the operations that a request began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Accepted {
+    /// Their numbers.
+    pub operations: Vec<OperationId>,
+}
+
+/// Asks for a backup now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct BackupsBody {
+    /// Full or incremental; incremental where nothing is said.
+    pub kind: Option<BackupKind>,
+    /// The server-wide task whose destinations are used; may be left out where a database has only one.
+    pub task: Option<String>,
+}
+
+/// Lists backups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Backups {
+    /// The backups, the newest first.
+    pub backups: Vec<RestorePoint>,
+}
+
+/// Asks for data to be got back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct RestoreBody {
+    /// `latest`, an id or its first characters, or a moment such as `2026-03-01T12:00:00Z`; the latest where nothing
+    /// is said.
+    #[serde(default)]
+    pub backup: Option<String>,
+    /// The destination to read from; any that has it where nothing is said.
+    #[serde(default)]
+    pub destination: Option<String>,
+    /// Where to, on the server's host: an absolute path; a directory for `files`, a file for `sqlite`.
+    pub target: String,
+    /// Whether what is there may be overwritten; false where nothing is said.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// Asks for a backup to be restored into scratch and compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct VerifyBody {
+    /// As in a restore.
+    pub backup: Option<String>,
+}
+
+/// Asks for a repository to be checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct CheckBody {
+    /// The destination; all where nothing is said.
+    pub destination: Option<String>,
+    /// Whether every byte is read, not only the structure.
+    pub read_data: bool,
+}
+
+/// What stock restic needs to open a repository.
+///
+/// Where the server asks for a token the password is in the answer. Without one anybody on the host may ask, so the
+/// answer only names the key file, and whoever may read that file has the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct KeyAccess {
+    /// The value of `RESTIC_REPOSITORY`.
+    pub repository: String,
+    /// The value of `RESTIC_PASSWORD`, where this answer may hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// The value of `RESTIC_PASSWORD_FILE` on the server's host.
+    pub password_file: String,
+}

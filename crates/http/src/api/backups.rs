@@ -1,0 +1,89 @@
+//! Backups: made, listed, restored, verified, checked.
+
+use crate::answer::{Accepted, Backups, BackupsBody, CheckBody, RestoreBody, VerifyBody};
+use crate::api::databases::DestinationQuery;
+use crate::api::input::{Body, Params};
+use crate::error::ApiError;
+use crate::server::App;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use larder_model::{BackupId, BackupKind, OperationId};
+use larder_service::{BackupChoice, RestoreRequest, ServiceError, Verification};
+
+type Begun = Result<(StatusCode, Json<Accepted>), ApiError>;
+
+fn begun(operations: Vec<OperationId>) -> Begun {
+    Ok((StatusCode::ACCEPTED, Json(Accepted { operations })))
+}
+
+fn choice(text: Option<&str>) -> Result<BackupChoice, ServiceError> {
+    text.map_or(Ok(BackupChoice::Latest), str::parse)
+}
+
+pub(crate) async fn list(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Params(query): Params<DestinationQuery>,
+) -> Result<Json<Backups>, ApiError> {
+    Ok(Json(Backups { backups: app.service.backups(&name, query.destination.as_deref()).await? }))
+}
+
+pub(crate) async fn make_one(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(body): Body<BackupsBody>,
+) -> Begun {
+    let kind = body.kind.unwrap_or(BackupKind::Incremental);
+    begun(vec![app.service.backup_now(&name, body.task.as_deref(), kind).await?])
+}
+
+pub(crate) async fn make_all(State(app): State<App>, Body(body): Body<BackupsBody>) -> Begun {
+    let kind = body.kind.unwrap_or(BackupKind::Incremental);
+    begun(app.service.backup_all(body.task.as_deref(), kind).await?)
+}
+
+pub(crate) async fn restore(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(body): Body<RestoreBody>,
+) -> Begun {
+    let request = RestoreRequest {
+        database: name,
+        backup: choice(body.backup.as_deref())?,
+        destination: body.destination,
+        target: body.target.into(),
+        overwrite: body.overwrite,
+    };
+    begun(vec![app.service.restore(request).await?])
+}
+
+pub(crate) async fn verify(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(body): Body<VerifyBody>,
+) -> Begun {
+    begun(vec![app.service.verify(&name, choice(body.backup.as_deref())?).await?])
+}
+
+pub(crate) async fn check(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(body): Body<CheckBody>,
+) -> Begun {
+    begun(vec![app.service.check(&name, body.destination.as_deref(), body.read_data).await?])
+}
+
+pub(crate) async fn verification(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Verification>, ApiError> {
+    let found = app.service.verification(&BackupId(id)).await?;
+    found.map(Json).ok_or_else(|| {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "this backup was never verified; ask for it with POST /api/v1/databases/NAME/verify",
+        )
+    })
+}

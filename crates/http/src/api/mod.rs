@@ -1,0 +1,215 @@
+//! `/api/v1`: the table of routes, and the handlers by subject.
+
+mod about;
+mod backups;
+mod databases;
+mod input;
+mod operations;
+mod sources;
+mod tasks;
+
+use crate::answer::{
+    Accepted, Backups, BackupsBody, CheckBody, HealthAnswer, KeyAccess, RestoreBody, SourceAdded, VerifyBody,
+    VersionAnswer,
+};
+use crate::events;
+use crate::route::Route;
+use larder_model::{Operation, OperationKind, OperationStatus, PeriodicTask, ServerWideTask, Source};
+use larder_service::{DatabaseView, DestinationView, NextRun, Overview, Verification};
+use serde_json::Value;
+
+/// Returns every route below `/api/v1`.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = about_routes();
+    routes.extend(source_routes());
+    routes.extend(database_routes());
+    routes.extend(task_routes());
+    routes.extend(operation_routes());
+    routes
+}
+
+fn about_routes() -> Vec<Route> {
+    vec![
+        Route::get("/health", "health", "Says that the server is there; needs no token.")
+            .gives::<HealthAnswer>()
+            .by(about::health),
+        Route::get("/version", "version", "Says which program answers.")
+            .gives::<VersionAnswer>()
+            .by(about::version),
+        Route::get("/openapi.json", "openapi", "Returns this document.").gives::<Value>().by(about::openapi),
+        Route::get("/status", "status", "Shows everything at a glance.")
+            .gives::<Overview>()
+            .by(about::status),
+        Route::get("/next-runs", "next_runs", "Lists the next runs, earliest first.")
+            .asks::<String>("task", "Only of this server-wide task.")
+            .asks::<usize>("count", "How many; 5 where nothing is said.")
+            .gives::<Vec<NextRun>>()
+            .by(about::next_runs),
+        Route::get(
+            "/events",
+            "events",
+            "Streams every change of every operation, as events named operation; resync says that some were lost.",
+        )
+        .streams::<Operation>()
+        .by(events::stream),
+    ]
+}
+
+fn source_routes() -> Vec<Route> {
+    vec![
+        Route::get("/sources", "list_sources", "Lists the sources.").gives::<Vec<Source>>().by(sources::list),
+        Route::post("/sources", "add_source", "Adds a source and searches it at once.")
+            .takes::<Source>()
+            .gives::<SourceAdded>()
+            .by(sources::add),
+        Route::delete("/sources/{name}", "remove_source", "Removes a source; its backups stay.")
+            .gives_nothing()
+            .by(sources::remove),
+        Route::post(
+            "/discover",
+            "discover",
+            "Searches every source now; returns the databases that are new.",
+        )
+        .gives::<SourceAdded>()
+        .by(sources::discover),
+    ]
+}
+
+fn database_routes() -> Vec<Route> {
+    const DESTINATION: &str = "Only at this destination.";
+    vec![
+        Route::get("/databases", "list_databases", "Shows every database.")
+            .gives::<Vec<DatabaseView>>()
+            .by(databases::list),
+        Route::get("/databases/{name}", "show_database", "Shows one database.")
+            .gives::<DatabaseView>()
+            .by(databases::show),
+        Route::delete(
+            "/databases/{name}",
+            "forget_database",
+            "Strikes a database that is no longer found from the list; its backups stay.",
+        )
+        .gives_nothing()
+        .by(databases::forget),
+        Route::get(
+            "/databases/{name}/tasks",
+            "list_derived_tasks",
+            "Lists the tasks that apply to a database.",
+        )
+        .gives::<Vec<PeriodicTask>>()
+        .by(databases::tasks),
+        Route::get(
+            "/databases/{name}/destinations",
+            "list_destinations",
+            "Lists the places where a database's backups lie.",
+        )
+        .gives::<Vec<DestinationView>>()
+        .by(databases::destinations),
+        Route::get(
+            "/databases/{name}/restic-access",
+            "restic_access",
+            "Says how stock restic opens a repository.",
+        )
+        .asks::<String>("destination", "Which one, where there are several.")
+        .gives::<KeyAccess>()
+        .by(databases::restic_access),
+        Route::get(
+            "/databases/{name}/backups",
+            "list_backups",
+            "Lists a database's backups, the newest first.",
+        )
+        .asks::<String>("destination", DESTINATION)
+        .gives::<Backups>()
+        .by(backups::list),
+        Route::post("/databases/{name}/backups", "backup_database", "Asks for a backup of a database now.")
+            .takes::<BackupsBody>()
+            .accepts::<Accepted>()
+            .by(backups::make_one),
+        Route::post("/backups", "backup_all", "Asks for a backup now of every database that has a task.")
+            .takes::<BackupsBody>()
+            .accepts::<Accepted>()
+            .by(backups::make_all),
+        Route::get(
+            "/backups/{id}/verification",
+            "show_verification",
+            "Shows what came of verifying a backup.",
+        )
+        .gives::<Verification>()
+        .by(backups::verification),
+        Route::post("/databases/{name}/restore", "restore_database", "Asks for a backup to be restored.")
+            .takes::<RestoreBody>()
+            .accepts::<Accepted>()
+            .by(backups::restore),
+        Route::post(
+            "/databases/{name}/verify",
+            "verify_database",
+            "Asks for a backup to be restored into scratch and compared.",
+        )
+        .takes::<VerifyBody>()
+        .accepts::<Accepted>()
+        .by(backups::verify),
+        Route::post("/databases/{name}/check", "check_database", "Asks for a repository to be checked.")
+            .takes::<CheckBody>()
+            .accepts::<Accepted>()
+            .by(backups::check),
+    ]
+}
+
+fn task_routes() -> Vec<Route> {
+    vec![
+        Route::get("/tasks", "list_tasks", "Lists the server-wide tasks.")
+            .gives::<Vec<ServerWideTask>>()
+            .by(tasks::list),
+        Route::put("/tasks", "put_task", "Stores a server-wide task, new or changed.")
+            .takes::<ServerWideTask>()
+            .gives::<ServerWideTask>()
+            .by(tasks::put),
+        Route::post("/tasks/preview", "preview_task", "Says when a task that is not stored yet would run.")
+            .asks::<usize>("count", "How many runs; 5 where nothing is said.")
+            .takes::<ServerWideTask>()
+            .gives::<Vec<tasks::PlannedRun>>()
+            .by(tasks::preview),
+        Route::get("/tasks/{name}", "show_task", "Shows one server-wide task.")
+            .gives::<ServerWideTask>()
+            .by(tasks::show),
+        Route::delete(
+            "/tasks/{name}",
+            "delete_task",
+            "Deletes a server-wide task and what it derived; backups stay.",
+        )
+        .gives_nothing()
+        .by(tasks::delete),
+        Route::post("/tasks/{name}/enable", "enable_task", "Wakes a server-wide task.")
+            .gives::<ServerWideTask>()
+            .by(tasks::enable),
+        Route::post("/tasks/{name}/disable", "disable_task", "Lets a server-wide task rest.")
+            .gives::<ServerWideTask>()
+            .by(tasks::disable),
+    ]
+}
+
+fn operation_routes() -> Vec<Route> {
+    vec![
+        Route::get("/operations", "list_operations", "Lists operations, the newest first.")
+            .asks::<String>("database", "Only of this database.")
+            .asks::<OperationKind>("kind", "Only of this kind.")
+            .asks::<OperationStatus>("status", "Only those that stand so.")
+            .asks::<usize>("limit", "At most so many; 100 where nothing is said.")
+            .gives::<Vec<Operation>>()
+            .by(operations::list),
+        Route::get("/operations/{id}", "show_operation", "Shows an operation as it stands.")
+            .gives::<Operation>()
+            .by(operations::show),
+        Route::get(
+            "/operations/{id}/wait",
+            "wait_for_operation",
+            "Answers when an operation has ended, or after some seconds as it then stands.",
+        )
+        .asks::<u64>("seconds", "How long to wait at most: 1 to 60; 30 where nothing is said.")
+        .gives::<Operation>()
+        .by(operations::wait),
+        Route::post("/operations/{id}/abort", "abort_operation", "Asks an operation to end.")
+            .accepts::<Operation>()
+            .by(operations::abort),
+    ]
+}

@@ -1,0 +1,352 @@
+//! The command line: every command, argument and sentence of help.
+
+use crate::exit::EXIT_CODES;
+use clap::{Args, Parser, Subcommand};
+use larder_model::{EngineKind, OperationKind, OperationStatus};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where the server listens unless told otherwise.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8600";
+
+/// Larder backs up databases and file trees on schedule, and proves that they can be got back.
+#[derive(Debug, Parser)]
+#[command(name = "larder", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Print one JSON value on standard output instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log what happens in detail, on standard error
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server: schedules, API and status page, until Ctrl-C
+    Serve(HostArguments),
+    /// Back up paths now, prove it by restoring, and go on as a server
+    Quickstart(QuickstartArguments),
+    /// Say what is to be backed up: places that hold databases and trees
+    #[command(subcommand)]
+    Source(SourceCommand),
+    /// Look at databases and trees
+    #[command(subcommand)]
+    Database(DatabaseCommand),
+    /// Say how backups are made: server-wide tasks
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Make and list backups
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Look at what runs and ran, and stop it
+    #[command(subcommand)]
+    Operation(OperationCommand),
+    /// Get a backup's data back
+    Restore(RestoreArguments),
+    /// Check a repository: its structure, or every byte
+    Check(CheckArguments),
+    /// Restore a backup into scratch and compare it
+    Verify(VerifyArguments),
+    /// Show how everything stands
+    Status(Connection),
+    /// Print the lines with which stock restic opens a repository
+    #[command(after_help = "Example:\n  eval \"$(larder restic-env Products)\"; restic snapshots")]
+    ResticEnv(ResticEnvArguments),
+}
+
+/// Where the server answers.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Connection {
+    /// The server's address
+    #[arg(long, value_name = "URL", default_value = DEFAULT_SERVER)]
+    pub(crate) server: String,
+    /// A file that holds the server's token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// What a server on this host needs to know.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HostArguments {
+    /// Larder's own directory: state, key, configuration; made where there is none
+    #[arg(long, value_name = "DIR", default_value = "./larder-data")]
+    pub(crate) data: PathBuf,
+    /// Where to listen; anything but loopback needs --token-file [default: 127.0.0.1:8600]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// The configuration [default: larder.toml in the data directory, written at the first start]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A file that holds the token every caller must show
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArguments {
+    /// Directories to back up, with every SQLite file below them, or SQLite files
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// End after the table instead of going on as a server
+    #[arg(long)]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) host: HostArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    /// Add a source and search it at once
+    Add {
+        /// A directory, or a SQLite file
+        path: PathBuf,
+        /// What reads it: files or sqlite
+        #[arg(long, default_value = "files")]
+        engine: EngineKind,
+        /// Its name [default: made from the path]
+        #[arg(long)]
+        name: Option<String>,
+        /// A pattern to leave out, in gitignore syntax; may be given several times
+        #[arg(long, value_name = "PATTERN")]
+        exclude: Vec<String>,
+        /// Take logs and caches too, which are left out otherwise
+        #[arg(long)]
+        no_default_excludes: bool,
+        /// Stay on the file system that the path lies on
+        #[arg(long)]
+        one_file_system: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List the sources
+    List(Connection),
+    /// Remove a source; its backups stay
+    Remove {
+        /// The source
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatabaseCommand {
+    /// List the databases and how each stands
+    List(Connection),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Store a task from a TOML or JSON file, new or changed
+    Put {
+        /// The file; - reads JSON from standard input
+        file: PathBuf,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List the tasks
+    List(Connection),
+    /// Show one task and its next runs
+    Show {
+        /// The task
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Delete a task; its backups stay
+    Delete {
+        /// The task
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Ask for a backup now
+    Now {
+        /// The databases
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        databases: Vec<String>,
+        /// Every database that has a task
+        #[arg(long)]
+        all: bool,
+        /// Read everything anew
+        #[arg(long)]
+        full: bool,
+        /// The task whose destinations are used
+        #[arg(long, value_name = "NAME")]
+        task: Option<String>,
+        /// Wait until it has ended, and show how far it is
+        #[arg(long)]
+        wait: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List a database's backups, newest first
+    List {
+        /// The database
+        database: String,
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+/// Where backups lie; with a key file, no server is needed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Place {
+    /// A destination's name; with --key-file, the directory that holds a folder for each database
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) destination: Option<String>,
+    /// The key of the repositories: works without a server
+    #[arg(long, value_name = "FILE", requires = "destination")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperationCommand {
+    /// List operations, newest first
+    List {
+        /// Only of this database
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+        /// Only of this kind: backup, restore, verify, check or prune
+        #[arg(long, value_parser = operation_kind)]
+        kind: Option<OperationKind>,
+        /// Only those that stand so: queued, running, completed, failed or aborted
+        #[arg(long, value_parser = operation_status)]
+        status: Option<OperationStatus>,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show one operation
+    Show {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Stop an operation and wait until it has ended
+    Abort {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    /// The database
+    pub(crate) database: String,
+    /// Where to: a directory for a tree, a file for a SQLite database
+    pub(crate) target: PathBuf,
+    /// Which backup: latest, an id or its first characters, or a moment such as 2026-03-01T12:00:00Z
+    #[arg(long, default_value = "latest")]
+    pub(crate) backup: String,
+    /// Write over what is there
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The database
+    pub(crate) database: String,
+    /// Read every byte, not only the structure
+    #[arg(long)]
+    pub(crate) read_data: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The database
+    pub(crate) database: String,
+    /// Which backup: latest, an id or its first characters, or a moment such as 2026-03-01T12:00:00Z
+    #[arg(long, default_value = "latest")]
+    pub(crate) backup: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResticEnvArguments {
+    /// The database
+    pub(crate) database: String,
+    /// The destination, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) destination: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+fn operation_kind(word: &str) -> Result<OperationKind, String> {
+    use OperationKind::{Backup, Check, Prune, Restore, Verify};
+    find(word, &[Backup, Restore, Verify, Check, Prune])
+}
+
+fn operation_status(word: &str) -> Result<OperationStatus, String> {
+    use OperationStatus::{Canceled, Completed, Faulted, InProgress, Queued};
+    find(word, &[Queued, InProgress, Completed, Faulted, Canceled])
+}
+
+/// Finds a value by the word it is shown with.
+fn find<T: Copy + ToString>(word: &str, all: &[T]) -> Result<T, String> {
+    let words: Vec<String> = all.iter().map(ToString::to_string).collect();
+    all.iter()
+        .zip(&words)
+        .find(|(_, name)| name.eq_ignore_ascii_case(word))
+        .map(|(value, _)| *value)
+        .ok_or_else(|| format!("it is one of {}", words.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_backup_needs_databases_or_all_of_them() {
+        assert!(Cli::try_parse_from(["larder", "backup", "now"]).is_err());
+        assert!(Cli::try_parse_from(["larder", "backup", "now", "shop", "--all"]).is_err());
+        assert!(Cli::try_parse_from(["larder", "backup", "now", "shop", "web"]).is_ok());
+        assert!(Cli::try_parse_from(["larder", "backup", "now", "--all", "--json"]).is_ok());
+    }
+
+    #[test]
+    fn a_key_file_alone_does_not_say_where_backups_lie() {
+        assert!(Cli::try_parse_from(["larder", "check", "shop", "--key-file", "k"]).is_err());
+        assert!(
+            Cli::try_parse_from(["larder", "check", "shop", "--key-file", "k", "--destination", "d"]).is_ok()
+        );
+    }
+
+    #[test]
+    fn states_are_asked_for_by_the_word_they_are_shown_with() {
+        assert_eq!(operation_status("running"), Ok(OperationStatus::InProgress));
+        assert_eq!(operation_kind("Verify"), Ok(OperationKind::Verify));
+        assert!(operation_status("done").unwrap_err().contains("completed"));
+    }
+}

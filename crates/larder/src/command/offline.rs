@@ -1,0 +1,94 @@
+//! What works with no server: a destination's directory and the key are enough.
+
+use crate::cli::Place;
+use crate::clock::MachineClock;
+use crate::command::absolute;
+use crate::exit::{Exit, Failure};
+use crate::host::read_secret;
+use crate::serve;
+use crate::show::screen::Screen;
+use crate::signals::Interrupt;
+use larder_model::Cancel;
+use larder_service::{BackupChoice, Shelf};
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A database's backups at a destination, and the threads to read them with.
+pub(crate) struct OpenShelf {
+    shelf: Shelf,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Opens a database's backups directly, where a key file says that no server is to be asked.
+pub(crate) fn shelf(database: &str, place: &Place) -> Result<Option<OpenShelf>, Failure> {
+    let (Some(destination), Some(key_file)) = (&place.destination, &place.key_file) else { return Ok(None) };
+    let root = absolute(Path::new(destination))?;
+    let key = read_secret(key_file, "key file")?;
+    let runtime = serve::runtime()?;
+    let shelf = Shelf::open(&root, database.parse()?, key, Arc::new(MachineClock), runtime.handle())?;
+    Ok(Some(OpenShelf { shelf, runtime }))
+}
+
+impl OpenShelf {
+    /// Lists the backups, the newest first.
+    pub(crate) fn backups(&self) -> Result<Vec<larder_model::RestorePoint>, Failure> {
+        Ok(self.shelf.backups()?)
+    }
+
+    /// Makes a flag that Ctrl-C raises.
+    fn cancel(&self) -> Result<Cancel, Failure> {
+        let cancel = Cancel::new();
+        let raised = cancel.clone();
+        let _within = self.runtime.enter();
+        let interrupt = Interrupt::listen()?;
+        self.runtime.spawn(async move {
+            interrupt.wait().await;
+            raised.cancel();
+        });
+        Ok(cancel)
+    }
+}
+
+/// Says how work ended that Ctrl-C may have stopped.
+fn ended<T, E: Into<Failure>>(result: Result<T, E>, cancel: &Cancel) -> Result<T, Failure> {
+    result.map_err(|error| match cancel.is_canceled() {
+        true => Failure::with(Exit::Interrupted, "it was interrupted before it was done; start it again"),
+        false => error.into(),
+    })
+}
+
+pub(crate) fn restore(
+    open: &OpenShelf,
+    choice: &BackupChoice,
+    target: &Path,
+    overwrite: bool,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let cancel = open.cancel()?;
+    let restored = ended(open.shelf.restore(choice, target, overwrite, &cancel), &cancel)?;
+    for message in &restored.messages {
+        screen.remark(message);
+    }
+    screen.result(
+        &json!({ "Backup": restored.backup, "Target": target, "Messages": restored.messages }),
+        &format!(
+            "Restored backup {} to {}; every byte was checked against its hash.",
+            restored.backup.short(),
+            target.display()
+        ),
+    )
+}
+
+pub(crate) fn check(open: &OpenShelf, read_data: bool, screen: &Screen) -> Result<Exit, Failure> {
+    let cancel = open.cancel()?;
+    let problems = ended(open.shelf.check(read_data, &cancel), &cancel)?;
+    let how = if read_data { "every byte" } else { "the structure" };
+    let text = if problems.is_empty() {
+        format!("No problem was found in {how} of the repository.")
+    } else {
+        problems.join("\n")
+    };
+    screen.result(&json!({ "Problems": problems, "ReadData": read_data }), &text)?;
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,234 @@
+//! `larder.toml`: what the administrator of the host decides.
+
+use crate::exit::Failure;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use larder_model::DatabaseName;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+
+/// The shortest time between two searches for new databases.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The configuration as read; `None` where nothing is said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) bind: Option<SocketAddr>,
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) time_zone: Option<TimeZone>,
+    pub(crate) discovery_interval: Option<Duration>,
+    pub(crate) max_concurrent_backups: Option<usize>,
+    pub(crate) identifier: Option<String>,
+    pub(crate) history_limit: Option<usize>,
+    pub(crate) log: Option<String>,
+}
+
+/// The keys as they stand in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    bind: Option<Spanned<String>>,
+    token_file: Option<Spanned<String>>,
+    #[serde(default)]
+    allowed_hosts: Vec<String>,
+    time_zone: Option<Spanned<String>>,
+    discovery_interval: Option<Spanned<String>>,
+    max_concurrent_backups: Option<Spanned<i64>>,
+    identifier: Option<Spanned<String>>,
+    history_limit: Option<Spanned<i64>>,
+    log: Option<Spanned<String>>,
+}
+
+/// Returns the file that is written at the first start: every key, explained, at its default.
+pub(crate) fn template(identifier: &str) -> String {
+    format!(
+        r#"# Larder's configuration. Read at start; the command line wins over it.
+# What to back up and when is not here: see larder source and larder task.
+
+# Where the API and the status page are served. Anything but loopback needs token_file.
+#bind = "127.0.0.1:8600"
+
+# A file whose one line every caller must show as: Authorization: Bearer ...
+#token_file = "/etc/larder/token"
+
+# Names besides localhost under which browsers may call this server.
+#allowed_hosts = ["backup.example.org"]
+
+# The zone of schedules that name none, and of the times that are shown (an IANA name).
+#time_zone = "Europe/Berlin"
+
+# The longest time until a new database is found.
+#discovery_interval = "60s"
+
+# How many backups run at the same time. The default follows from the number of cores.
+#max_concurrent_backups = 2
+
+# Names this installation, so that several can share a destination. Kept on every backup: a backup with another
+# name is never removed by this one. Do not change it later without need.
+identifier = "{identifier}"
+
+# How many finished operations the history keeps.
+#history_limit = 10000
+
+# How much is logged on standard error: error, warn, info, debug or trace.
+#log = "info"
+"#
+    )
+}
+
+/// Reads a configuration. Every error names the file, the line and the column, and shows the line.
+pub(crate) fn read(path: &Path) -> Result<Config, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(format!(
+            "could not read the configuration '{}': {error}; check its name and its permissions",
+            path.display()
+        ))
+    })?;
+    parse(&text, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
+    let place = Place { text, path };
+    let file: File = toml::from_str(text)
+        .map_err(|error| place.failure(error.span().unwrap_or(0..0), &error.message().replace('\n', ", ")))?;
+    Ok(Config {
+        bind: place.read(file.bind, |text| {
+            text.parse().map_err(|_| "it is not an address with a port, such as 127.0.0.1:8600".to_owned())
+        })?,
+        token_file: place.read(file.token_file, |text| match text.is_empty() {
+            true => Err("it names no file".to_owned()),
+            // Relative to the file that names it, wherever the server is started.
+            false => Ok(path.parent().unwrap_or(Path::new("")).join(text)),
+        })?,
+        allowed_hosts: file.allowed_hosts,
+        time_zone: place.read(file.time_zone, |name| {
+            TimeZone::get(name)
+                .map_err(|_| "there is no such zone; use an IANA name such as Europe/Berlin".to_owned())
+        })?,
+        discovery_interval: place.read(file.discovery_interval, |text| interval(text))?,
+        max_concurrent_backups: place.read(file.max_concurrent_backups, |count| at_least(*count, 1))?,
+        identifier: place.read(file.identifier, |name| {
+            let name = name.parse::<DatabaseName>();
+            name.map(|name| name.to_string())
+                .map_err(|_| "only letters, digits, '_', '-' and '.' may be used".to_owned())
+        })?,
+        history_limit: place.read(file.history_limit, |count| at_least(*count, 1))?,
+        log: place.read(file.log, |level| {
+            tracing_subscriber::EnvFilter::try_new(level)
+                .map(|_| level.clone())
+                .map_err(|error| error.to_string())
+        })?,
+    })
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    match parsed {
+        Some(duration) if duration >= SHORTEST_INTERVAL => Ok(duration),
+        Some(_) => Err("it is shorter than one second".to_owned()),
+        None => Err("it is no length of time; write for example 60s, 5m or 1h".to_owned()),
+    }
+}
+
+fn at_least(count: i64, least: usize) -> Result<usize, String> {
+    usize::try_from(count)
+        .ok()
+        .filter(|count| *count >= least)
+        .ok_or_else(|| format!("it must be at least {least}"))
+}
+
+/// A text and where it came from, for messages.
+struct Place<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Place<'_> {
+    fn read<T, U>(
+        &self,
+        value: Option<Spanned<T>>,
+        convert: impl Fn(&T) -> Result<U, String>,
+    ) -> Result<Option<U>, Failure> {
+        value
+            .map(|value| convert(value.get_ref()).map_err(|message| self.failure(value.span(), &message)))
+            .transpose()
+    }
+
+    fn failure(&self, span: Range<usize>, message: &str) -> Failure {
+        let start = (0..=span.start.min(self.text.len()))
+            .rev()
+            .find(|at| self.text.is_char_boundary(*at))
+            .unwrap_or(0);
+        let before = &self.text[..start];
+        let line_number = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[line_start..].lines().next().unwrap_or_default();
+        let column = self.text[line_start..start].chars().count() + 1;
+        Failure::new(format!(
+            "{}, line {line_number}, column {column}: {message}; correct it and start again\n    {line}\n    {}^",
+            self.path.display(),
+            " ".repeat(column - 1)
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(text: &str) -> String {
+        parse(text, Path::new("larder.toml")).unwrap_err().message
+    }
+
+    #[test]
+    fn the_template_is_a_valid_configuration_with_or_without_its_comments() {
+        let template = template("here");
+        let config = parse(&template, Path::new("larder.toml")).unwrap();
+        assert_eq!((config.identifier.as_deref(), config.bind), (Some("here"), None));
+        let every_key: String = template
+            .lines()
+            .filter(|line| !line.starts_with("# "))
+            .map(|line| format!("{}\n", line.trim_start_matches('#')))
+            .collect();
+        let config = parse(&every_key, Path::new("/etc/larder/larder.toml")).unwrap();
+        assert_eq!(config.discovery_interval, Some(Duration::from_secs(60)));
+        assert_eq!(config.max_concurrent_backups, Some(2));
+        assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_the_column_and_shows_the_line() {
+        let message = failure("bind = \"127.0.0.1:8600\"\nhistory_limit = lots\n");
+        assert!(message.starts_with("larder.toml, line 2, column 17: "), "{message}");
+        assert!(message.contains("\n    history_limit = lots\n                    ^"), "{message}");
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_shown_where_they_stand() {
+        for (text, says) in [
+            ("bind = \"everywhere\"", "address with a port"),
+            ("time_zone = \"Mars/Olympus\"", "IANA"),
+            ("discovery_interval = \"often\"", "60s"),
+            ("discovery_interval = \"5ms\"", "shorter than one second"),
+            ("max_concurrent_backups = 0", "at least 1"),
+            ("identifier = \"a,b\"", "letters"),
+        ] {
+            let message = failure(text);
+            assert!(message.contains("line 1, column ") && message.contains(says), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_refused_where_it_stands() {
+        let message = failure("# mine\nmax_backups = 3\n");
+        assert!(
+            message.starts_with("larder.toml, line 2, column 1: ") && message.contains("max_backups"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! What people see on the terminal.
+
+pub(crate) mod operation;
+pub(crate) mod progress;
+pub(crate) mod screen;
+pub(crate) mod table;

@@ -1,36 +1,39 @@
 //! The drill of kill -9: a run is killed at a random moment, and the next must start unaided.
 
 use larder_testbed::{Random, Restic, TempDir, compare_trees, kill_after};
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 const FILES: u64 = 400;
 
-/// Kills so many runs, each at a random moment; every run after a kill must end well, and the repository stay sound.
+/// Kills so many runs while they back up, each at a random moment; every run after a kill must end well, and the
+/// repository stay sound.
 pub fn kill_at_random_moments(kills: u32) {
     let place = TempDir::new();
-    let (tree, data) = (place.join("tree"), place.join("data"));
+    let (tree, data, said) = (place.join("tree"), place.join("data"), place.join("said"));
     let mut random = Random::new(4711);
     write_tree(&tree, &mut random);
 
     let begun = Instant::now();
     run_to_the_end(&data, &tree);
-    let whole_run = begun.elapsed();
+    // About when the backup is done and the proof begins; later kills would hit no backup.
+    let backup = begun.elapsed().mul_f64(0.6);
 
-    let mut killed = 0;
-    for _ in 0..kills {
+    let (mut killed, mut tries) = (0, 0);
+    while killed < kills {
+        tries += 1;
+        assert!(tries <= 8 * kills, "only {killed} of {tries} kills hit a backup");
         change_tree(&tree, &mut random);
-        let mut child = quickstart(&data, &tree).spawn().unwrap();
-        let moment = whole_run.mul_f64(random.below(10_000) as f64 / 10_000.0);
-        killed += u32::from(kill_after(&mut child, moment).was_killed);
-        run_to_the_end(&data, &tree);
+        let mut child = quickstart(&data, &tree).stderr(File::create(&said).unwrap()).spawn().unwrap();
+        kill_after(&mut child, backup.mul_f64(random.below(10_000) as f64 / 10_000.0));
+        let said = fs::read_to_string(&said).unwrap();
+        if said.contains("Backing up") && !said.contains("backup completed") {
+            killed += 1;
+            run_to_the_end(&data, &tree);
+        }
     }
-    assert!(
-        killed > kills / 2,
-        "only {killed} of {kills} runs were still running when they were to be killed"
-    );
 
     let password = fs::read_to_string(data.join("key")).unwrap();
     let restic = Restic::new(data.join("backups/tree"), password.trim());

@@ -1,9 +1,11 @@
 //! Text that must not be shown.
 
 use std::fmt;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A password or key; its `Debug` form shows nothing of it, and it cannot be serialised.
-#[derive(Clone, PartialEq, Eq)]
+/// A password or key; its `Debug` form shows nothing of it, it cannot be serialised, and its memory is overwritten
+/// when it is dropped.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(String);
 
 impl Secret {

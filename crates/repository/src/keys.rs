@@ -3,35 +3,10 @@
 use crate::crypto::{MasterKey, NoRandomness, OVERHEAD_BYTES, fill_random};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use larder_model::Clock;
+use larder_model::{Clock, Secret};
 use scrypt::{Params, scrypt};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// Returns the text; for the one place that needs it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
 
 /// What opens a repository.
 #[derive(Clone, Debug)]
@@ -43,7 +18,7 @@ pub enum Credentials {
 impl Credentials {
     pub(crate) fn password(&self) -> &[u8] {
         match self {
-            Self::Password(secret) => secret.reveal().as_bytes(),
+            Self::Password(secret) => secret.expose().as_bytes(),
         }
     }
 }

@@ -46,7 +46,7 @@ pub use error::RepositoryError;
 pub use id::{Id, InvalidId};
 pub use index::{Index, IndexBuilder, IndexPack, Location};
 pub use index_file::{IndexFile, IndexedBlob, IndexedPack};
-pub use keys::{Credentials, KeyError, KeyFile, Secret};
+pub use keys::{Credentials, KeyError, KeyFile};
 pub use layout::{CONFIG_PATH, ObjectKind};
 pub use lock::Lock;
 pub use node::{Node, write_node};

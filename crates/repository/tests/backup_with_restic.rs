@@ -97,8 +97,7 @@ fn restic_needs_the_same_password() {
     let wrong = larder_testbed::Restic::new(bench.path("repository"), "wrong");
     assert!(!wrong.command(["snapshots"]).output().unwrap().status.success());
     let storage = std::sync::Arc::new(larder_storage::Local::open(bench.path("repository")).unwrap());
-    let credentials =
-        larder_repository::Credentials::Password(larder_repository::Secret::new("wrong".to_owned()));
+    let credentials = larder_repository::Credentials::Password(larder_model::Secret::new("wrong".to_owned()));
     let refused = larder_repository::Repository::open(
         bench.runtime.handle(),
         storage,

@@ -5,7 +5,7 @@ pub mod walk;
 
 use larder_model::{Cancel, Clock, Counters};
 use larder_repository::{
-    BackupOptions, BackupSummary, BackupWriter, Credentials, ParentRule, Repository, Seal, Secret,
+    BackupOptions, BackupSummary, BackupWriter, Credentials, ParentRule, Repository, Seal,
 };
 use larder_storage::{Local, Storage};
 use larder_testbed::{ManualClock, Restic, TempDir};
@@ -34,7 +34,7 @@ impl Bench {
     }
 
     pub fn credentials() -> Credentials {
-        Credentials::Password(Secret::new(PASSWORD.to_owned()))
+        Credentials::Password(larder_model::Secret::new(PASSWORD.to_owned()))
     }
 
     pub fn create(&self, storage: Arc<dyn Storage>) -> Repository {

@@ -5,7 +5,7 @@ use crate::request::BackupChoice;
 use crate::work::mark::{Mark, Note};
 use crate::work::{Place, Site};
 use larder_model::{BackupId, BackupQuality, Database};
-use larder_repository::{Credentials, Presence, Repository, RepositoryError, Secret, Snapshot, probe};
+use larder_repository::{Credentials, Presence, Repository, RepositoryError, Snapshot, probe};
 use larder_storage::{Folder, Local, Storage};
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl From<RepositoryError> for ServiceError {
 
 impl Site {
     pub(crate) fn credentials(&self) -> Credentials {
-        Credentials::Password(Secret::new(self.key.expose().to_owned()))
+        Credentials::Password(self.key.clone())
     }
 
     /// Opens a database's repository.

@@ -1,10 +1,12 @@
 //! Reading from a destination so that an abort is heard at once and a short failure is tried again.
 
 use crate::error::RepositoryError;
+use crate::id::Id;
+use crate::layout::ObjectKind;
 use crate::repository::Repository;
 use bytes::Bytes;
 use larder_model::Cancel;
-use larder_storage::StorageError;
+use larder_storage::{Availability, StorageError};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -58,6 +60,39 @@ impl Repository {
         cancel: &Cancel,
     ) -> Result<Bytes, RepositoryError> {
         self.attempt(cancel, || self.storage().get_range(path, range.clone()))
+    }
+
+    /// Says whether an object can be read now.
+    pub(crate) fn availability(
+        &self,
+        kind: ObjectKind,
+        id: &Id,
+        cancel: &Cancel,
+    ) -> Result<Availability, RepositoryError> {
+        if !self.storage().capabilities().cold {
+            return Ok(Availability::Ready);
+        }
+        let path = kind.path(id);
+        self.attempt(cancel, || self.storage().availability(&path))
+    }
+
+    /// Asks for objects in a cold class.
+    pub(crate) fn request(
+        &self,
+        kind: ObjectKind,
+        ids: &[Id],
+        cancel: &Cancel,
+    ) -> Result<(), RepositoryError> {
+        let paths: Vec<String> = ids.iter().map(|id| kind.path(id)).collect();
+        self.attempt(cancel, || self.storage().request(&paths))
+    }
+
+    /// Lets time go by, but not beyond an abort.
+    pub(crate) fn pause(&self, time: Duration, cancel: &Cancel) -> Result<(), RepositoryError> {
+        self.wait_for(cancel, async {
+            tokio::time::sleep(time).await;
+            Ok(())
+        })
     }
 
     /// Reads a whole object.

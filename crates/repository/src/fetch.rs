@@ -6,7 +6,7 @@ use crate::layout::ObjectKind;
 use crate::repository::Repository;
 use bytes::Bytes;
 use larder_model::Cancel;
-use larder_storage::{Availability, StorageError};
+use larder_storage::{Availability, StorageError, StorageErrorKind};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -52,6 +52,30 @@ impl Repository {
         })
     }
 
+    /// Reads a range of an object. With a limit, a destination that gives nothing for so long has failed, and is not asked
+    /// again.
+    pub(crate) fn fetch_range_within(
+        &self,
+        path: &str,
+        range: Range<u64>,
+        limit: Option<Duration>,
+        cancel: &Cancel,
+    ) -> Result<Bytes, RepositoryError> {
+        self.attempt(cancel, || async {
+            let call = self.storage().get_range(path, range.clone());
+            let Some(limit) = limit else { return call.await };
+            tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+                Err(StorageError {
+                    kind: StorageErrorKind::Other,
+                    action: "read",
+                    path: path.to_owned(),
+                    destination: self.describe(),
+                    cause: format!("it gave no answer within {} s", limit.as_secs_f64()),
+                })
+            })
+        })
+    }
+
     /// Reads a range of an object.
     pub(crate) fn fetch_range(
         &self,
@@ -59,7 +83,7 @@ impl Repository {
         range: Range<u64>,
         cancel: &Cancel,
     ) -> Result<Bytes, RepositoryError> {
-        self.attempt(cancel, || self.storage().get_range(path, range.clone()))
+        self.fetch_range_within(path, range, None, cancel)
     }
 
     /// Says whether an object can be read now.

@@ -17,7 +17,7 @@ use larder_model::Cancel;
 use larder_storage::StorageErrorKind;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ use std::time::Duration;
 const MOST_KEPT: usize = 1000;
 /// How long a lock of somebody else is waited for at a destination that is needed beside the first.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// How long one of several destinations may give nothing for a read, where nobody says otherwise.
+const PATIENCE_MILLISECONDS: u64 = 120_000;
 
 /// Something that a destination should have given and did not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +47,8 @@ pub(crate) struct Sources {
     cancel: Cancel,
     faults: Mutex<Faults>,
     thaw: Thaw,
+    /// How long one of several destinations may give nothing, in milliseconds.
+    patience: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -84,6 +89,7 @@ impl Sources {
             cancel: cancel.clone(),
             faults: Mutex::default(),
             thaw: Thaw::default(),
+            patience: AtomicU64::new(PATIENCE_MILLISECONDS),
         };
         let mut failure = None;
         for (number, source) in sources.all.iter().enumerate() {
@@ -113,6 +119,19 @@ impl Sources {
 
     pub(crate) fn count(&self) -> usize {
         self.all.len()
+    }
+
+    /// Sets how long one of several destinations may give nothing; zero leaves it as it is.
+    pub(crate) fn wait_for_at_most(&self, patience: Duration) {
+        if !patience.is_zero() {
+            let milliseconds = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+            self.patience.store(milliseconds, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns how long a destination may give nothing; the only one may as long as it likes.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        (self.all.len() > 1).then(|| Duration::from_millis(self.patience.load(Ordering::Relaxed)))
     }
 
     pub(crate) const fn thaw(&self) -> &Thaw {
@@ -193,12 +212,13 @@ impl Sources {
         let none = || RepositoryError::Internal { what: format!("there is no destination {number}") };
         let source = self.all.get(number).ok_or_else(none)?;
         let path = ObjectKind::Pack.path(pack);
-        let mut fetched = source.repository.fetch_range(&path, range.clone(), &self.cancel);
+        let mut fetched =
+            source.repository.fetch_range_within(&path, range.clone(), self.limit(), &self.cancel);
         while let Err(RepositoryError::Storage(error)) = &fetched
             && error.kind == StorageErrorKind::Cold
         {
             self.await_pack(number, pack)?;
-            fetched = source.repository.fetch_range(&path, range.clone(), &self.cancel);
+            fetched = source.repository.fetch_range_within(&path, range.clone(), self.limit(), &self.cancel);
         }
         let fetched = fetched.map(writable);
         match &fetched {

@@ -77,7 +77,8 @@ impl<'a> Trees<'a> {
             return reader.load(index, id);
         }
         let repository = self.sources.repository(number).ok_or_else(none)?;
-        let mut reader = TreeReader::new(repository, index, self.sources.cancel())?;
+        let mut reader =
+            TreeReader::new(repository, index, self.sources.cancel())?.within(self.sources.limit());
         let tree = reader.load(index, id);
         self.readers.push((number, reader));
         tree

@@ -146,6 +146,25 @@ fn a_destination_that_does_not_answer_is_passed_over() {
 }
 
 #[test]
+fn a_destination_that_falls_silent_is_given_up_for_the_other() {
+    let twins = Twins::new();
+    // Some of it comes; nothing does any more in the middle of the data.
+    for nth in 4..40 {
+        twins.faulty[0].on_call(Call::GetRange, nth, Fault::Hang);
+    }
+    let options = RestoreOptions { patience: Duration::from_millis(300), ..RestoreOptions::default() };
+    let (snapshot, target) = (newest(&twins.direct()), twins.bench.path("target"));
+    let summary =
+        restore_from(&twins.repositories, &snapshot, &target, &options, &Cancel::new(), &Counters::default())
+            .unwrap();
+    twins.assert_same("target");
+    assert!(summary.faults.iter().any(|fault| fault.cause.contains("no answer within 0.3 s")));
+    // Each thread was kept waiting once at the most.
+    let asked = twins.faulty[0].count(Call::GetRange);
+    assert!(asked < 20, "{asked} times");
+}
+
+#[test]
 fn a_destination_that_lags_behind_gives_what_it_has() {
     let twins = Twins::new();
     fs::write(twins.bench.path("source/new"), Random::new(77).bytes(3 << 20)).unwrap();

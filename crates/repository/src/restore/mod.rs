@@ -96,6 +96,7 @@ pub fn restore_from(
 ) -> Result<RestoreSummary, RepositoryError> {
     let sources = Sources::open(destinations, LOCK_WAIT, cancel)?;
     sources.thaw().poll_every(options.poll_cold);
+    sources.wait_for_at_most(options.patience);
     let mut trees = Trees::new(&sources);
     let nodes = trees.find(snapshot, options.path.as_deref())?.into_nodes();
     let place = prepare(target, options)?;

@@ -19,6 +19,9 @@ pub struct RestoreOptions {
     pub threads: usize,
     /// How often it is looked whether packs that were asked for from cold storage can be read; zero means every minute.
     pub poll_cold: Duration,
+    /// How long one of several destinations may give nothing before another is asked; zero means two minutes. A single
+    /// destination is waited for until somebody aborts.
+    pub patience: Duration,
 }
 
 /// What a restore did.

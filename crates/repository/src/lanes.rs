@@ -52,17 +52,23 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    fn turn(&mut self) {
-        if let Some((now, later)) = self.blocks.split_at_checked(TURN) {
-            compress256(&mut self.state, now);
-            self.blocks = later;
-        } else {
-            self.all();
-        }
-    }
-
+    /// Hashes all that is left.
     fn all(&mut self) {
         compress256(&mut self.state, std::mem::take(&mut self.blocks));
+    }
+
+    /// Hashes as much of both as the shorter has.
+    fn both(&mut self, other: &mut Self) {
+        let blocks = self.blocks.len().min(other.blocks.len()) / TURN * TURN;
+        let (mine, my_rest) = self.blocks.split_at(blocks);
+        let (theirs, their_rest) = other.blocks.split_at(blocks);
+        for (mine, theirs) in mine.as_chunks::<TURN>().0.iter().zip(theirs.as_chunks::<TURN>().0) {
+            compress256(&mut self.state, mine);
+            compress256(&mut other.state, theirs);
+        }
+        (self.blocks, other.blocks) = (my_rest, their_rest);
+        // Less than a turn is left of the shorter.
+        if my_rest.len() <= their_rest.len() { self.all() } else { other.all() }
     }
 }
 
@@ -94,11 +100,7 @@ pub(crate) fn hash_beside(stream: &mut Stream, piece: &[u8], messages: &[&[u8]],
     };
     let Some(mut first) = waiting.next() else { return };
     for mut second in waiting {
-        let turns = first.blocks.len().min(second.blocks.len()).div_ceil(TURN);
-        for _ in 0..turns {
-            first.turn();
-            second.turn();
-        }
+        first.both(&mut second);
         if second.blocks.is_empty() {
             done(second);
         } else {

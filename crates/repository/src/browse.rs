@@ -1,16 +1,16 @@
 //! Looking into a backup: its entries one after another, and the bytes of single files.
 
-use crate::blob::BlobKind;
+use crate::blob_stream::BlobStream;
 use crate::error::RepositoryError;
 use crate::id::Id;
-use crate::index::Index;
-use crate::lock::Lock;
 use crate::node::Node;
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
-use crate::tree_reader::TreeReader;
+use crate::sources::{SourceFault, Sources};
+use crate::trees::{Found, Trees};
+use bytes::Bytes;
 use larder_model::{Cancel, Entry, EntryKind};
-use std::collections::VecDeque;
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -22,11 +22,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(60);
 /// An open backup. While it lives, nobody removes what it needs.
 #[derive(Debug)]
 pub struct Browser {
-    repository: Repository,
+    sources: Arc<Sources>,
     snapshot: Snapshot,
-    index: Arc<Index>,
-    cancel: Cancel,
-    _lock: Option<Lock>,
 }
 
 /// A directory on the way from the root to where the walk is.
@@ -41,19 +38,36 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::Locked`]; those of reading the index; [`RepositoryError::Canceled`].
     pub fn browse(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Browser, RepositoryError> {
-        let lock = Lock::shared_if_writable(self, LOCK_WAIT, cancel)?;
-        let index = Arc::new(self.load_index(cancel)?);
-        Ok(Browser {
-            repository: self.clone(),
-            snapshot: snapshot.clone(),
-            index,
-            cancel: cancel.clone(),
-            _lock: lock,
-        })
+        Browser::open(std::slice::from_ref(self), snapshot, cancel)
     }
 }
 
 impl Browser {
+    /// Opens a backup at destinations that hold the same backups, the best first: what one of them has lost, has damaged
+    /// or cannot give now comes from another.
+    ///
+    /// # Errors
+    /// Those of the first destination where none can be opened; [`RepositoryError::Canceled`].
+    pub fn open(
+        destinations: &[Repository],
+        snapshot: &Snapshot,
+        cancel: &Cancel,
+    ) -> Result<Self, RepositoryError> {
+        let sources = Arc::new(Sources::open(destinations, LOCK_WAIT, cancel)?);
+        Ok(Self { sources, snapshot: snapshot.clone() })
+    }
+
+    /// Sets how often it is looked whether packs that were asked for from cold storage can be read; every minute otherwise.
+    pub fn poll_cold_every(&self, interval: Duration) {
+        self.sources.thaw().poll_every(interval);
+    }
+
+    /// Returns what destinations should have given and did not so far, whether another had it or not; the first thousand.
+    #[must_use]
+    pub fn faults(&self) -> Vec<SourceFault> {
+        self.sources.faults()
+    }
+
     /// Calls `visit` with the path and the entry of everything in the backup, each directory before what is in it, until
     /// it breaks off.
     ///
@@ -63,12 +77,12 @@ impl Browser {
         &self,
         visit: &mut dyn FnMut(&[u8], &Entry) -> ControlFlow<()>,
     ) -> Result<(), RepositoryError> {
-        let mut trees = TreeReader::new(&self.repository, &self.index, &self.cancel)?;
+        let mut trees = Trees::new(&self.sources);
         let mut path = Vec::new();
-        let root = trees.load(&self.index, &self.snapshot.tree)?;
+        let root = trees.load(&self.snapshot.tree)?;
         let mut levels = vec![Level { nodes: root.nodes.into_iter(), path_bytes: 0 }];
         while let Some(level) = levels.last_mut() {
-            self.cancel.check()?;
+            self.sources.cancel().check()?;
             path.truncate(level.path_bytes);
             let Some(node) = level.nodes.next() else {
                 levels.pop();
@@ -82,69 +96,74 @@ impl Browser {
                 return Ok(());
             }
             if let Some(subtree) = &node.subtree {
-                let tree = trees.load(&self.index, subtree)?;
+                let tree = trees.load(subtree)?;
                 levels.push(Level { nodes: tree.nodes.into_iter(), path_bytes: path.len() });
             }
         }
         Ok(())
     }
 
-    /// Opens a file of the backup for reading; every byte is checked against its hash before it is given out.
+    /// Opens a file of the backup for reading; every byte is checked against its hash before it is given out. Blobs are
+    /// fetched ahead of the reader, several at once.
     ///
     /// # Errors
     /// [`RepositoryError::Missing`] where there is no such file; a tree that cannot be read.
     pub fn open_file(&self, path: &[u8]) -> Result<FileReader, RepositoryError> {
-        let mut trees = TreeReader::new(&self.repository, &self.index, &self.cancel)?;
-        let nodes = self.repository.find_nodes(&mut trees, &self.index, &self.snapshot, Some(path))?;
-        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let file =
-            nodes.into_iter().find(|node| node.entry.kind == EntryKind::File && node.entry.name == name);
-        let Some(node) = file else {
-            return Err(RepositoryError::Missing {
+        let content = self.requested(path)?;
+        Ok(FileReader { blobs: BlobStream::start(&self.sources, content), blob: Bytes::new() })
+    }
+
+    /// Finds a file of the backup.
+    pub(crate) fn file(&self, path: &[u8]) -> Result<Node, RepositoryError> {
+        match Trees::new(&self.sources).find(&self.snapshot, Some(path))? {
+            Found::Other(node) if node.entry.kind == EntryKind::File => Ok(*node),
+            _ => Err(RepositoryError::Missing {
                 object: format!(
                     "the file '{}' of the backup {}",
                     String::from_utf8_lossy(path),
                     self.snapshot.id
                 ),
-                destination: self.repository.describe(),
+                destination: self.sources.describe(),
                 remedy: "list the backup to see what is in it".to_owned(),
-            });
-        };
-        Ok(FileReader {
-            repository: self.repository.clone(),
-            index: Arc::clone(&self.index),
-            cancel: self.cancel.clone(),
-            content: node.content.into(),
-            blob: Vec::new(),
-            at: 0,
-        })
+            }),
+        }
+    }
+
+    /// Returns the blobs of a file, asked for where they lie in cold storage.
+    pub(crate) fn requested(&self, path: &[u8]) -> Result<Vec<Id>, RepositoryError> {
+        let file = self.file(path)?;
+        let mut packs = HashSet::new();
+        self.sources.cold_packs(&file.content, &mut packs);
+        self.sources.request(&packs)?;
+        Ok(file.content)
+    }
+
+    pub(crate) const fn sources(&self) -> &Arc<Sources> {
+        &self.sources
+    }
+
+    pub(crate) const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 }
 
-/// Reads one file of a backup, a blob at a time.
+/// Reads one file of a backup.
 #[derive(Debug)]
 pub struct FileReader {
-    repository: Repository,
-    index: Arc<Index>,
-    cancel: Cancel,
-    content: VecDeque<Id>,
-    blob: Vec<u8>,
-    at: usize,
+    blobs: BlobStream,
+    blob: Bytes,
 }
 
 impl Read for FileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.blob.len() {
-            let Some(id) = self.content.pop_front() else { return Ok(0) };
-            self.cancel.check().map_err(io::Error::other)?;
-            self.blob =
-                self.repository.load_blob(&self.index, BlobKind::Data, &id).map_err(io::Error::other)?;
-            self.at = 0;
+        while self.blob.is_empty() {
+            match self.blobs.next().map_err(io::Error::other)? {
+                Some(blob) => self.blob = blob,
+                None => return Ok(0),
+            }
         }
-        let rest = self.blob.get(self.at..).unwrap_or_default();
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        self.at += count;
+        let count = self.blob.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.blob.split_to(count));
         Ok(count)
     }
 }

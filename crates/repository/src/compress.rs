@@ -197,17 +197,39 @@ impl Decompressor {
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
         out.clear();
-        // A damaged length must not make us ask for gigabytes: zstd cannot expand more than about 1 : 32,000.
+        Self::plausible(packed, uncompressed_bytes)?;
+        out.reserve(uncompressed_bytes);
+        let written = self.zstd.decompress_to_buffer(packed, out)?;
+        exactly(written, uncompressed_bytes)
+    }
+
+    /// Decompresses a blob into a place that is exactly as long as the blob.
+    ///
+    /// # Errors
+    /// When the bytes are no zstd frame, or give another length.
+    pub(crate) fn unpack_onto(&mut self, packed: &[u8], out: &mut [u8]) -> io::Result<()> {
+        let written = self.zstd.decompress_to_buffer(packed, out)?;
+        exactly(written, out.len())
+    }
+
+    /// Refuses a length that cannot be true: a damaged one must not make us ask for gigabytes, and zstd cannot expand
+    /// more than about 1 : 32,000.
+    ///
+    /// # Errors
+    /// For a length that is too great.
+    pub(crate) fn plausible(packed: &[u8], uncompressed_bytes: usize) -> io::Result<()> {
         if uncompressed_bytes / 40_000 > packed.len() + 1 {
             return Err(io::Error::other("the stated length cannot be true"));
         }
-        out.reserve(uncompressed_bytes);
-        let written = self.zstd.decompress_to_buffer(packed, out)?;
-        if written == uncompressed_bytes {
-            return Ok(());
-        }
-        Err(io::Error::other(format!("it holds {written} bytes instead of {uncompressed_bytes}")))
+        Ok(())
     }
+}
+
+fn exactly(written: usize, uncompressed_bytes: usize) -> io::Result<()> {
+    if written == uncompressed_bytes {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("it holds {written} bytes instead of {uncompressed_bytes}")))
 }
 
 /// Compresses a metadata object (index, snapshot, lock), which is small and kept long.

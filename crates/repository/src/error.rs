@@ -60,6 +60,12 @@ pub enum RepositoryError {
         /// What is wrong with it.
         cause: String,
     },
+    /// No destination can give something that is needed.
+    #[error("{cause}")]
+    Unreadable {
+        /// What it is and why, in a whole sentence.
+        cause: String,
+    },
     /// Something that is asked for, or that a backup refers to, is not in the repository.
     #[error("{object} is not in the repository at {destination}; {remedy}")]
     Missing {

@@ -1,10 +1,12 @@
 //! Reading from a destination so that an abort is heard at once and a short failure is tried again.
 
 use crate::error::RepositoryError;
+use crate::id::Id;
+use crate::layout::ObjectKind;
 use crate::repository::Repository;
 use bytes::Bytes;
 use larder_model::Cancel;
-use larder_storage::StorageError;
+use larder_storage::{Availability, StorageError, StorageErrorKind};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -50,6 +52,30 @@ impl Repository {
         })
     }
 
+    /// Reads a range of an object. With a limit, a destination that gives nothing for so long has failed, and is not asked
+    /// again.
+    pub(crate) fn fetch_range_within(
+        &self,
+        path: &str,
+        range: Range<u64>,
+        limit: Option<Duration>,
+        cancel: &Cancel,
+    ) -> Result<Bytes, RepositoryError> {
+        self.attempt(cancel, || async {
+            let call = self.storage().get_range(path, range.clone());
+            let Some(limit) = limit else { return call.await };
+            tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+                Err(StorageError {
+                    kind: StorageErrorKind::Other,
+                    action: "read",
+                    path: path.to_owned(),
+                    destination: self.describe(),
+                    cause: format!("it gave no answer within {} s", limit.as_secs_f64()),
+                })
+            })
+        })
+    }
+
     /// Reads a range of an object.
     pub(crate) fn fetch_range(
         &self,
@@ -57,7 +83,40 @@ impl Repository {
         range: Range<u64>,
         cancel: &Cancel,
     ) -> Result<Bytes, RepositoryError> {
-        self.attempt(cancel, || self.storage().get_range(path, range.clone()))
+        self.fetch_range_within(path, range, None, cancel)
+    }
+
+    /// Says whether an object can be read now.
+    pub(crate) fn availability(
+        &self,
+        kind: ObjectKind,
+        id: &Id,
+        cancel: &Cancel,
+    ) -> Result<Availability, RepositoryError> {
+        if !self.storage().capabilities().cold {
+            return Ok(Availability::Ready);
+        }
+        let path = kind.path(id);
+        self.attempt(cancel, || self.storage().availability(&path))
+    }
+
+    /// Asks for objects in a cold class.
+    pub(crate) fn request(
+        &self,
+        kind: ObjectKind,
+        ids: &[Id],
+        cancel: &Cancel,
+    ) -> Result<(), RepositoryError> {
+        let paths: Vec<String> = ids.iter().map(|id| kind.path(id)).collect();
+        self.attempt(cancel, || self.storage().request(&paths))
+    }
+
+    /// Lets time go by, but not beyond an abort.
+    pub(crate) fn pause(&self, time: Duration, cancel: &Cancel) -> Result<(), RepositoryError> {
+        self.wait_for(cancel, async {
+            tokio::time::sleep(time).await;
+            Ok(())
+        })
     }
 
     /// Reads a whole object.

@@ -3,20 +3,25 @@
 //! It knows destinations by the trait [`larder_storage::Storage`] and entries by [`larder_model::Entry`]; it knows no
 //! engine, task or database. Everything here blocks and belongs on threads of its own, never on an async thread.
 
+mod archive;
 mod backup;
 mod blob;
+mod blob_stream;
 mod browse;
 mod check;
+mod cold;
 mod compress;
 mod config;
 mod crypto;
 mod error;
 mod fetch;
+mod gather;
 mod go_text;
 mod id;
 mod index;
 mod index_file;
 mod keys;
+mod lanes;
 mod layout;
 mod lock;
 mod node;
@@ -26,19 +31,22 @@ mod prune;
 mod repository;
 mod restore;
 mod snapshot;
+mod sources;
 mod time_text;
 mod tree;
 mod tree_reader;
+mod trees;
 mod unseal;
 mod walk_blobs;
 
+pub use archive::ArchiveSummary;
 pub use backup::{
     AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, FileContent, MAX_CHUNK_BYTES,
     MIN_CHUNK_BYTES, ParentRule, Seal, TargetOutcome,
 };
 pub use blob::{BlobKind, PackedBlob};
 pub use browse::{Browser, FileReader};
-pub use check::{CheckOptions, CheckReport, Loss, Problem};
+pub use check::{CheckOptions, CheckPart, CheckReport, Loss, LostBlobs, LostEntry, Problem};
 pub use compress::{Compression, Compressor, Decompressor};
 pub use config::{Config, FORMAT_VERSION};
 pub use crypto::{MasterKey, NoRandomness, NotAuthentic, OVERHEAD_BYTES};
@@ -54,6 +62,7 @@ pub use pack::{FinishedPack, HeaderError, PACK_BYTES, PackBuilder, header_bytes,
 pub use polynomial::Polynomial;
 pub use prune::{PruneOptions, PruneSummary};
 pub use repository::{Presence, Repository, VisitObject, probe};
-pub use restore::{RestoreFailure, RestoreOptions, RestoreSummary};
+pub use restore::{RestoreFailure, RestoreOptions, RestoreSummary, restore_from};
 pub use snapshot::{Snapshot, SnapshotSummary};
+pub use sources::SourceFault;
 pub use tree::{Tree, TreeWriter};

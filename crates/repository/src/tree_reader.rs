@@ -10,7 +10,9 @@ use crate::tree::Tree;
 use crate::unseal::Unsealer;
 use bytes::Bytes;
 use larder_model::Cancel;
+use larder_storage::StorageErrorKind;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Bytes that are read at once; trees that were written together lie together.
 const BLOCK_BYTES: u32 = 512 << 10;
@@ -26,6 +28,7 @@ pub(crate) struct TreeReader {
     ends: Vec<u32>,
     blocks: VecDeque<(u32, u32, Bytes)>,
     unsealer: Unsealer,
+    limit: Option<Duration>,
 }
 
 impl TreeReader {
@@ -42,7 +45,13 @@ impl TreeReader {
         }
         let unsealer = Unsealer::new(repository.key())?;
         let (repository, cancel) = (repository.clone(), cancel.clone());
-        Ok(Self { repository, cancel, ends, blocks: VecDeque::new(), unsealer })
+        Ok(Self { repository, cancel, ends, blocks: VecDeque::new(), unsealer, limit: None })
+    }
+
+    /// Makes it an error that the destination gives nothing for so long.
+    pub(crate) const fn within(mut self, limit: Option<Duration>) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Reads a tree; where it lies more than once, a damaged or missing copy is passed over.
@@ -64,7 +73,10 @@ impl TreeReader {
     fn load_at(&mut self, location: &Location) -> Result<Tree, RepositoryError> {
         // A short read fails for the whole block although only another tree of it may be gone.
         let mut sealed = match self.sealed(location) {
-            Err(error) if !error.is_canceled() => self.sealed_alone(location)?,
+            Err(RepositoryError::Damaged { .. }) => self.sealed_alone(location)?,
+            Err(RepositoryError::Storage(error)) if error.kind == StorageErrorKind::Damaged => {
+                self.sealed_alone(location)?
+            }
             outcome => outcome?,
         };
         let opened = self.unsealer.open(&location.blob, &mut sealed);
@@ -77,8 +89,8 @@ impl TreeReader {
     fn sealed_alone(&self, location: &Location) -> Result<Vec<u8>, RepositoryError> {
         let from = u64::from(location.blob.offset);
         let range = from..from + u64::from(location.blob.length);
-        let bytes =
-            self.repository.fetch_range(&ObjectKind::Pack.path(&location.pack), range, &self.cancel)?;
+        let path = ObjectKind::Pack.path(&location.pack);
+        let bytes = self.repository.fetch_range_within(&path, range, self.limit, &self.cancel)?;
         Ok(bytes.to_vec())
     }
 
@@ -113,7 +125,8 @@ impl TreeReader {
         let last = self.ends.get(pack as usize).copied().unwrap_or(0);
         let until = first.saturating_add(BLOCK_BYTES).min(last);
         let path = ObjectKind::Pack.path(&location.pack);
-        let bytes = self.repository.fetch_range(&path, u64::from(first)..u64::from(until), &self.cancel)?;
+        let range = u64::from(first)..u64::from(until);
+        let bytes = self.repository.fetch_range_within(&path, range, self.limit, &self.cancel)?;
         self.blocks.truncate(BLOCKS - 1);
         self.blocks.push_front((pack, number, bytes.clone()));
         Ok(bytes)

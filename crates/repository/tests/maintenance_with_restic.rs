@@ -55,7 +55,7 @@ fn backups_of_restic_are_restored_checked_and_pruned() {
         let pruned = repository.prune(&options, &cancel, &counters).unwrap();
         assert!(pruned.removed_bytes > 3_000_000, "{pruned:?}");
         restic.check_read_data();
-        let options = CheckOptions { read_data: true, threads: 0 };
+        let options = CheckOptions { read_data: true, ..CheckOptions::default() };
         let report = repository.check(&options, &cancel, &counters).unwrap();
         assert!(report.is_clean(), "{:?}", report.problems);
         let target = bench.path(&format!("target-{compression}"));

@@ -59,7 +59,7 @@ fn place() -> Place {
 }
 
 fn assert_sound(place: &Place, when: &str) {
-    let options = CheckOptions { read_data: true, threads: 2 };
+    let options = CheckOptions { read_data: true, threads: 2, ..CheckOptions::default() };
     let report = place.repository.check(&options, &Cancel::new(), &Counters::default()).unwrap();
     assert!(report.is_clean(), "{when}: {:?}", report.problems);
     let snapshots = place.repository.snapshots().unwrap();

@@ -53,7 +53,7 @@ fn place() -> Place {
 
 impl Place {
     fn assert_sound(&self, when: &str) {
-        let options = CheckOptions { read_data: true, threads: 2 };
+        let options = CheckOptions { read_data: true, threads: 2, ..CheckOptions::default() };
         let report = self.repository.check(&options, &Cancel::new(), &Counters::default()).unwrap();
         assert!(report.is_clean(), "{when}: {:?}", report.problems);
         assert_eq!(report.snapshots, 1, "{when}");

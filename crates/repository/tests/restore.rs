@@ -275,3 +275,28 @@ fn entries_are_listed_and_files_are_read_without_a_restore() {
     assert!(read == bytes);
     assert!(browser.open_file(b"d").is_err());
 }
+
+#[test]
+fn attributes_and_modes_that_the_backup_does_not_have_are_taken_away_again() {
+    let bench = Bench::new();
+    let set = |path: &Path, name: &str, value: &[u8]| {
+        rustix::fs::lsetxattr(path, name, value, rustix::fs::XattrFlags::empty()).unwrap();
+    };
+    let (repository, _) = backed_up(&bench, "r", |source| {
+        fs::create_dir(source.join("d")).unwrap();
+        fs::write(source.join("d/f"), "the same").unwrap();
+        fs::write(source.join("d/g"), "from the backup").unwrap();
+        set(&source.join("d/f"), "user.kept", b"1");
+    });
+    let target = bench.path("target");
+    restore(&repository, &target, &RestoreOptions::default()).unwrap();
+    for path in ["d", "d/f", "d/g"] {
+        set(&target.join(path), "user.surplus", b"x");
+    }
+    set(&target.join("d/f"), "user.kept", b"other");
+    fs::write(target.join("d/g"), "changed").unwrap();
+    fs::set_permissions(target.join("d/f"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let summary = restore(&repository, &target, &overwriting()).unwrap();
+    assert_eq!(summary.warnings, [""; 0]);
+    assert_eq!(compare_trees(&bench.path("r-source"), &target), [""; 0]);
+}

@@ -15,6 +15,8 @@ pub enum StorageErrorKind {
     Unavailable,
     /// The destination answered with fewer or other bytes than it should hold.
     Damaged,
+    /// The object lies in a cold class and must be asked for before it can be read.
+    Cold,
     /// The path or the configuration makes no sense.
     Invalid,
     /// Anything else.
@@ -54,6 +56,7 @@ impl StorageError {
             StorageErrorKind::Full => "; free space there, or choose another destination",
             StorageErrorKind::Denied => "; check the permissions of the user that Larder runs as",
             StorageErrorKind::Unavailable => "; it will be tried again",
+            StorageErrorKind::Cold => "; a restore asks for it and waits until it can be read",
             _ => "",
         }
     }

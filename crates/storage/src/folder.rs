@@ -1,7 +1,7 @@
 //! A folder of another destination, as a destination of its own.
 
 use crate::error::StorageError;
-use crate::storage::{Capabilities, ObjectInfo, Storage};
+use crate::storage::{Availability, Capabilities, ObjectInfo, Storage};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::ops::Range;
@@ -49,6 +49,19 @@ impl Storage for Folder {
 
     async fn put_new(&self, path: &str, data: Bytes) -> Result<bool, StorageError> {
         self.inner.put_new(&self.inside(path), data).await
+    }
+
+    async fn put_cold(&self, path: &str, data: Bytes) -> Result<(), StorageError> {
+        self.inner.put_cold(&self.inside(path), data).await
+    }
+
+    async fn availability(&self, path: &str) -> Result<Availability, StorageError> {
+        self.inner.availability(&self.inside(path)).await
+    }
+
+    async fn request(&self, paths: &[String]) -> Result<(), StorageError> {
+        let paths: Vec<String> = paths.iter().map(|path| self.inside(path)).collect();
+        self.inner.request(&paths).await
     }
 
     async fn get(&self, path: &str) -> Result<Bytes, StorageError> {

@@ -13,4 +13,4 @@ mod storage;
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use local::Local;
-pub use storage::{Capabilities, ObjectInfo, Storage};
+pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

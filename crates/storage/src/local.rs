@@ -84,7 +84,7 @@ impl Local {
 #[async_trait]
 impl Storage for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { conditional_put: true, rename: true, free_space: true }
+        Capabilities { conditional_put: true, rename: true, free_space: true, cold: false }
     }
 
     fn describe(&self) -> String {

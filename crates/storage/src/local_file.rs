@@ -6,9 +6,9 @@ use rustix::io::Errno;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,7 +144,7 @@ pub(crate) fn read(root: &Root, object: &str) -> io::Result<Bytes> {
 
 /// Reads exactly the bytes asked for.
 pub(crate) fn read_range(root: &Root, object: &str, range: Range<u64>) -> io::Result<Bytes> {
-    let (file, size) = open(root, object)?;
+    let (mut file, size) = open(root, object)?;
     let length = range.end.checked_sub(range.start).and_then(|length| usize::try_from(length).ok());
     let Some(length) = length else {
         let cause = format!("bytes {} to {} are no range", range.start, range.end);
@@ -154,9 +154,15 @@ pub(crate) fn read_range(root: &Root, object: &str, range: Range<u64>) -> io::Re
         let cause = format!("it has {size} bytes, but bytes {} to {} were asked for", range.start, range.end);
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cause));
     }
-    let mut data = vec![0; length];
-    file.read_exact_at(&mut data, range.start)?;
-    Ok(Bytes::from(data))
+    // Reading to the end of what is asked for fills the memory without zeroing it first.
+    let mut data = Vec::with_capacity(length);
+    file.seek(SeekFrom::Start(range.start))?;
+    file.take(length as u64).read_to_end(&mut data)?;
+    if data.len() == length {
+        return Ok(Bytes::from(data));
+    }
+    let cause = format!("{length} bytes were asked for, but {} could be read", data.len());
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, cause))
 }
 
 /// Returns an object's size, or nothing where there is no such object; a folder is no object.

@@ -15,6 +15,19 @@ pub struct Capabilities {
     pub rename: bool,
     /// Whether [`Storage::free_bytes`] gives an answer.
     pub free_space: bool,
+    /// Whether objects written by [`Storage::put_cold`] must be asked for before they can be read.
+    pub cold: bool,
+}
+
+/// Whether an object can be read now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Availability {
+    /// It can be read.
+    Ready,
+    /// It was asked for and can be read some time later.
+    Thawing,
+    /// It cannot be read before somebody asks for it.
+    Cold,
 }
 
 /// One object at a destination.
@@ -46,6 +59,28 @@ pub trait Storage: Send + Sync + Debug {
     ///
     /// Where [`Capabilities::conditional_put`] is false, two writers at the same moment may both be told `true`.
     async fn put_new(&self, path: &str, data: Bytes) -> Result<bool, StorageError>;
+
+    /// Does what [`Storage::put`] does with an object that nothing but a restore reads: a destination with a cold class,
+    /// which is cheap to keep and slow to read, puts it there.
+    async fn put_cold(&self, path: &str, data: Bytes) -> Result<(), StorageError> {
+        self.put(path, data).await
+    }
+
+    /// Says whether an object can be read now; reading one that cannot is an error of the kind
+    /// [`crate::StorageErrorKind::Cold`]. Only asked where [`Capabilities::cold`] is true.
+    async fn availability(&self, path: &str) -> Result<Availability, StorageError> {
+        let _ = path;
+        Ok(Availability::Ready)
+    }
+
+    /// Asks for objects to be made readable for a while, as long as a restore takes, and returns without waiting for it.
+    ///
+    /// All that a restore needs are asked for in one call, for some destinations bill by the request. One that is readable
+    /// or was asked for already is no error.
+    async fn request(&self, paths: &[String]) -> Result<(), StorageError> {
+        let _ = paths;
+        Ok(())
+    }
 
     /// Reads a whole object.
     async fn get(&self, path: &str) -> Result<Bytes, StorageError>;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use larder_storage::{Capabilities, ObjectInfo, Storage, StorageError, StorageErrorKind};
+use larder_storage::{Availability, Capabilities, ObjectInfo, Storage, StorageError, StorageErrorKind};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -203,6 +203,22 @@ impl Storage for FaultyStorage {
         let fault = self.begin(Call::PutNew, path).await?;
         let written = fault == Some(Fault::Lose) || self.inner.put_new(path, spoil(fault, data)).await?;
         self.end(fault, path, written)
+    }
+
+    async fn put_cold(&self, path: &str, data: Bytes) -> Result<(), StorageError> {
+        let fault = self.begin(Call::Put, path).await?;
+        if fault != Some(Fault::Lose) {
+            self.inner.put_cold(path, spoil(fault, data)).await?;
+        }
+        self.end(fault, path, ())
+    }
+
+    async fn availability(&self, path: &str) -> Result<Availability, StorageError> {
+        self.inner.availability(path).await
+    }
+
+    async fn request(&self, paths: &[String]) -> Result<(), StorageError> {
+        self.inner.request(paths).await
     }
 
     async fn get(&self, path: &str) -> Result<Bytes, StorageError> {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod clock;
+mod cold_storage;
 mod drill;
 mod faulty_storage;
 mod memory_storage;
@@ -20,6 +21,7 @@ mod tree_metadata;
 mod tree_shape;
 
 pub use clock::ManualClock;
+pub use cold_storage::ColdStorage;
 pub use drill::{Ending, kill_after};
 pub use faulty_storage::{Call, Fault, FaultyStorage};
 pub use memory_storage::MemoryStorage;

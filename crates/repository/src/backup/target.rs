@@ -2,7 +2,7 @@
 
 use super::known::Targets;
 use super::pack_pool::Ticket;
-use crate::blob::PackedBlob;
+use crate::blob::{BlobKind, PackedBlob};
 use crate::crypto::MasterKey;
 use crate::error::RepositoryError;
 use crate::id::Id;
@@ -200,7 +200,9 @@ impl TargetSet {
             let (set, pack, bytes, ticket) = (self.clone(), pack.clone(), bytes.clone(), ticket.clone());
             self.spawn(number, async move {
                 let size = bytes.len() as u64;
-                set.put(number, &ObjectKind::Pack.path(&pack.id), bytes).await?;
+                // Trees are read by everything; data by a restore alone.
+                let cold = pack.blobs.iter().all(|blob| blob.kind == BlobKind::Data);
+                set.put_as(number, &ObjectKind::Pack.path(&pack.id), bytes, cold).await?;
                 drop(ticket);
                 set.stored(number, size);
                 set.pack_is_durable(number, pack);
@@ -262,12 +264,24 @@ impl TargetSet {
 
     /// Writes an object, again where the destination says that this may help.
     pub(super) async fn put(&self, number: usize, path: &str, bytes: Bytes) -> Result<(), RepositoryError> {
+        self.put_as(number, path, bytes, false).await
+    }
+
+    async fn put_as(
+        &self,
+        number: usize,
+        path: &str,
+        bytes: Bytes,
+        cold: bool,
+    ) -> Result<(), RepositoryError> {
         let target = &self.targets[number];
         let _permit = target.permits.acquire().await;
         let storage: &dyn Storage = &**target.repository.storage();
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
-            match storage.put(path, bytes.clone()).await {
+            let put =
+                if cold { storage.put_cold(path, bytes.clone()) } else { storage.put(path, bytes.clone()) };
+            match put.await {
                 Err(error) if StorageError::is_retryable(&error) && attempt < ATTEMPTS => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;

@@ -3,10 +3,14 @@
 //! The structure costs listings, the index and the trees; with `read_data` every pack is read whole. Problems are
 //! collected, not thrown: the report names each object, what is lost with it, and what to do.
 
+mod lost;
 mod packs;
+mod part;
 mod report;
 mod trees;
 
+pub use lost::{LostBlobs, LostEntry};
+pub use part::CheckPart;
 pub use report::{CheckReport, Loss, Problem};
 
 use crate::error::RepositoryError;
@@ -21,6 +25,7 @@ use larder_model::{Cancel, Counters};
 use packs::Packs;
 use report::Findings;
 use std::time::Duration;
+use trees::ByFindings;
 
 /// How long a check waits for whoever removes something.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -28,8 +33,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 /// How thorough a check is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckOptions {
-    /// Whether every pack is read whole and each blob decrypted, decompressed and hashed.
+    /// Whether packs are read whole and each blob decrypted, decompressed and hashed.
     pub read_data: bool,
+    /// Which part of the packs is read then; `None` for all.
+    pub part: Option<CheckPart>,
     /// Threads that read packs; 0 means one for each core.
     pub threads: usize,
 }
@@ -58,9 +65,10 @@ impl Repository {
         let listed = self.list(ObjectKind::Pack)?;
         let index = packs.compare(listed, &mut findings);
         if options.read_data {
-            packs::read_all(self, &index, &packs, options.threads, &mut findings, cancel, counters)?;
+            packs::read_all(self, &index, &packs, options, &mut findings, cancel, counters)?;
         }
-        trees::trace(self, &index, &snapshots, &mut findings, cancel)?;
+        let mut judge = ByFindings { index: &index, findings: &mut findings };
+        trees::trace(self, &index, &snapshots, &mut judge, cancel)?;
         let unindexed = packs.unindexed;
         Ok(findings.into_report(snapshots.len() as u64, packs.present() as u64, unindexed))
     }

@@ -1,5 +1,6 @@
 //! Packs: are they there in the right size, and is every byte of them right?
 
+use super::CheckOptions;
 use super::report::Findings;
 use crate::blob::{BlobKind, PackedBlob};
 use crate::error::RepositoryError;
@@ -12,6 +13,7 @@ use crate::prune::pack_bytes;
 use crate::repository::Repository;
 use crate::unseal::{Unsealer, writable};
 use larder_model::{Cancel, Counters};
+use larder_storage::Availability;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -122,38 +124,47 @@ struct Verdict {
     bad: Vec<PackedBlob>,
 }
 
-/// Reads every pack whole, several at once.
+/// Reads packs whole, several at once.
 pub(super) fn read_all(
     repository: &Repository,
     index: &Index,
     packs: &Packs,
-    threads: usize,
+    options: &CheckOptions,
     findings: &mut Findings,
     cancel: &Cancel,
     counters: &Counters,
 ) -> Result<(), RepositoryError> {
     let wanted: Vec<u32> = (0..index.packs().len())
         .filter(|number| packs.listed.get(&packs.order[*number]) == packs.sizes.get(&packs.order[*number]))
+        .filter(|number| options.part.is_none_or(|part| part.contains(&packs.order[*number])))
         .filter_map(|number| u32::try_from(number).ok())
         .collect();
     let total = wanted.iter().filter_map(|number| packs.sizes.get(&packs.order[*number as usize]));
     counters.bytes_total.store(total.sum(), Ordering::Relaxed);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if threads == 0 { cores.min(8) } else { threads };
+    // Each holds a pack in memory.
+    let threads = if options.threads == 0 { cores.min(4) } else { options.threads };
     let by_pack = ByPack::new(index);
     let (next, verified) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let (read, cold) = (AtomicU64::new(0), AtomicU64::new(0));
     let (verdicts, failure) = (Mutex::new(Vec::new()), Mutex::new(None));
     let run = || -> Result<(), RepositoryError> {
         let mut unsealer = Unsealer::new(repository.key())?;
         while let Some(number) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
             cancel.check()?;
             let id = packs.order[*number as usize];
+            let bytes = packs.sizes[&id];
+            Counters::add(&counters.bytes_done, bytes);
+            if repository.availability(ObjectKind::Pack, &id, cancel)? != Availability::Ready {
+                Counters::add(&cold, 1);
+                continue;
+            }
             match read_one(repository, &by_pack, *number, &id, &mut unsealer, cancel)? {
                 Some(verdict) => verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(verdict),
-                None => Counters::add(&verified, packs.sizes[&id]),
+                None => Counters::add(&verified, bytes),
             }
-            Counters::add(&counters.bytes_done, packs.sizes[&id]);
-            Counters::add(&counters.bytes_read, packs.sizes[&id]);
+            Counters::add(&read, 1);
+            Counters::add(&counters.bytes_read, bytes);
         }
         Ok(())
     };
@@ -164,7 +175,7 @@ pub(super) fn read_all(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads {
+        for _ in 1..threads.min(wanted.len()) {
             scope.spawn(guarded);
         }
         guarded();
@@ -172,7 +183,9 @@ pub(super) fn read_all(
     if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
-    findings.verified_bytes = verified.load(Ordering::Acquire);
+    findings.read_packs = read.into_inner();
+    findings.cold_packs = cold.into_inner();
+    findings.verified_bytes = verified.into_inner();
     for verdict in verdicts.into_inner().unwrap_or_else(PoisonError::into_inner) {
         note(repository, index, verdict, findings);
     }
@@ -207,9 +220,6 @@ fn read_one(
         bytes => bytes?,
     };
     let mut causes = Vec::new();
-    if Id::of(&bytes) != *id {
-        causes.push("its bytes do not have the SHA-256 it is named by".to_owned());
-    }
     match read_pack(repository.key(), &bytes) {
         Err(error) => causes.push(error.to_string()),
         Ok(mut header) => {
@@ -219,19 +229,16 @@ fn read_one(
             }
         }
     }
-    let mut bytes = writable(bytes);
     let mut bad = Vec::new();
-    for blob in blobs {
-        cancel.check()?;
-        let range = blob.offset as usize..blob.offset as usize + blob.length as usize;
-        let opened = match bytes.get_mut(range) {
-            None => Err("it is too short".to_owned()),
-            Some(sealed) => unsealer.open(&blob, sealed).map(drop),
-        };
-        if let Err(cause) = opened {
+    let named = unsealer.open_pack(&mut writable(bytes), &blobs, &mut |number, outcome| {
+        if let (Err(cause), Some(blob)) = (outcome, blobs.get(number)) {
             causes.push(format!("the {} blob {}: {cause}", blob.kind.as_str(), blob.id));
-            bad.push(blob);
+            bad.push(*blob);
         }
+        cancel.check()
+    })?;
+    if named != *id {
+        causes.insert(0, "its bytes do not have the SHA-256 it is named by".to_owned());
     }
     Ok((!causes.is_empty()).then(|| Verdict { pack: *id, cause: causes.join("; "), bad }))
 }

@@ -19,6 +19,10 @@ pub struct CheckReport {
     pub packs: u64,
     /// Packs that no index knows: left by a backup that broke off, harmless, removed by the next prune.
     pub unindexed_packs: u64,
+    /// Packs that were read whole.
+    pub read_packs: u64,
+    /// Packs that were to be read but lie in cold storage: nobody is made to pay for a check of what was not asked for.
+    pub cold_packs: u64,
     /// Bytes of packs that were read and found right.
     pub verified_bytes: u64,
 }
@@ -60,6 +64,8 @@ pub struct Loss {
 pub(super) struct Findings {
     problems: Vec<Problem>,
     bad: HashMap<(BlobKind, Id), usize>,
+    pub(super) read_packs: u64,
+    pub(super) cold_packs: u64,
     pub(super) verified_bytes: u64,
 }
 
@@ -90,7 +96,7 @@ impl Findings {
     }
 
     pub(super) fn into_report(self, snapshots: u64, packs: u64, unindexed_packs: u64) -> CheckReport {
-        let Self { problems, verified_bytes, .. } = self;
-        CheckReport { problems, snapshots, packs, unindexed_packs, verified_bytes }
+        let Self { problems, read_packs, cold_packs, verified_bytes, .. } = self;
+        CheckReport { problems, snapshots, packs, unindexed_packs, read_packs, cold_packs, verified_bytes }
     }
 }

@@ -3,7 +3,7 @@
 //! A file has its right name only when it is complete. Until then it is called `<name>.larder-partial`; one that stays
 //! incomplete keeps that name, and a later restore goes on from it.
 
-use super::metadata::{apply, words};
+use super::metadata::{Before, apply, words};
 use super::place::{DirectoryNumber, Place};
 use super::report::Report;
 use crate::id::Id;
@@ -267,14 +267,15 @@ impl<'a> Files<'a> {
         if state.base == Base::Complete {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
             let opened = rustix::fs::openat(&*directory, &*file.entry.name, flags, Mode::empty())?;
-            apply(&opened, &file.entry.metadata, self.report, &path);
+            apply(&opened, &file.entry.metadata, Before::Existing, self.report, &path);
             return Ok(());
         }
         let opened = match opened {
             Some(opened) => opened,
             None => self.open(file, state)?,
         };
-        apply(&*opened, &file.entry.metadata, self.report, &path);
+        let before = if state.base == Base::Nothing { Before::New } else { Before::Existing };
+        apply(&*opened, &file.entry.metadata, before, self.report, &path);
         let partial = partial_name(&file.entry.name);
         rustix::fs::renameat(&*directory, &*partial, &*directory, &*file.entry.name)
     }

@@ -7,6 +7,7 @@
 
 mod batch;
 mod file;
+mod jobs;
 mod metadata;
 mod options;
 mod place;
@@ -16,11 +17,10 @@ mod walk;
 pub use options::{RestoreFailure, RestoreOptions, RestoreSummary};
 
 use crate::error::RepositoryError;
-use crate::lock::Lock;
-use crate::node::Node;
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
-use crate::tree_reader::TreeReader;
+use crate::sources::Sources;
+use crate::trees::Trees;
 use batch::Context;
 use file::Files;
 use larder_model::{Cancel, Counters};
@@ -57,14 +57,10 @@ fn prepare(target: &Path, options: &RestoreOptions) -> Result<Place, RepositoryE
 impl Repository {
     /// Restores a backup below a directory, which is made where it does not exist.
     ///
-    /// A file gets its name only when every byte of it was checked and written. One that cannot be completed stays
-    /// behind as `<name>.larder-partial` with zeros for what is missing, and is reported; a file that exists under the
-    /// right name and is overwritten is changed under that name, too.
-    /// A restore that was stopped goes on where it was when it is started again with overwriting allowed.
+    /// Does what [`restore_from`] does with this one destination.
     ///
     /// # Errors
-    /// [`RepositoryError::Incomplete`] when something could not be restored, with all that could; why the restore could
-    /// not begin; [`RepositoryError::Local`] when the disk is full; [`RepositoryError::Canceled`].
+    /// Those of [`restore_from`].
     pub fn restore(
         &self,
         snapshot: &Snapshot,
@@ -73,66 +69,63 @@ impl Repository {
         cancel: &Cancel,
         counters: &Counters,
     ) -> Result<RestoreSummary, RepositoryError> {
-        let _lock = Lock::shared_if_writable(self, LOCK_WAIT, cancel)?;
-        let index = self.load_index(cancel)?;
-        let mut trees = TreeReader::new(self, &index, cancel)?;
-        let nodes = self.find_nodes(&mut trees, &index, snapshot, options.path.as_deref())?;
-        drop(trees);
-        let place = prepare(target, options)?;
-        let report = Report::default();
-        let files = Files::new(&place, &report, counters);
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = if options.threads == 0 { (cores + 2).min(12) } else { options.threads };
-        let context = Context {
-            repository: self,
-            index: &index,
-            cancel,
-            files: &files,
-            threads,
-            trust_times: options.trust_times,
-            target: target.display().to_string(),
-        };
-        Walk::new(&context)?.run(nodes)?;
-        let summary = report.take();
-        if summary.failed == 0 {
-            return Ok(summary);
-        }
-        let first = summary.failures.first();
-        let first = first.map(|first| format!("'{}': {}", first.path, first.cause)).unwrap_or_default();
-        Err(RepositoryError::Incomplete {
-            failed: summary.failed,
-            target: target.display().to_string(),
-            first,
-            summary: Box::new(summary),
-        })
+        restore_from(std::slice::from_ref(self), snapshot, target, options, cancel, counters)
     }
+}
 
-    /// Finds what is at a path of a backup: all that is in a directory, or the one thing there.
-    pub(crate) fn find_nodes(
-        &self,
-        trees: &mut TreeReader,
-        index: &crate::index::Index,
-        snapshot: &Snapshot,
-        path: Option<&[u8]>,
-    ) -> Result<Vec<Node>, RepositoryError> {
-        let mut tree = trees.load(index, &snapshot.tree)?;
-        let parts = path.unwrap_or_default().split(|byte| *byte == b'/');
-        let mut parts = parts.filter(|part| !part.is_empty() && *part != b".").peekable();
-        while let Some(part) = parts.next() {
-            let node = tree.find(part).cloned();
-            match (node, parts.peek().is_some()) {
-                (Some(Node { subtree: Some(subtree), .. }), _) => tree = trees.load(index, &subtree)?,
-                (Some(node), false) => return Ok(vec![node]),
-                _ => {
-                    let path = String::from_utf8_lossy(path.unwrap_or_default()).into_owned();
-                    return Err(RepositoryError::Missing {
-                        object: format!("'{path}' of the backup {}", snapshot.id),
-                        destination: self.describe(),
-                        remedy: "list the backup to see what is in it".to_owned(),
-                    });
-                }
-            }
-        }
-        Ok(tree.nodes)
+/// Restores a backup below a directory, which is made where it does not exist, from destinations that hold the same
+/// backups, the best first: what one of them has lost, has damaged or cannot give now comes from another.
+///
+/// A file gets its name only when every byte of it was checked and written. One that cannot be completed stays
+/// behind as `<name>.larder-partial` with zeros for what is missing, and is reported; a file that exists under the
+/// right name and is overwritten is changed under that name, too.
+/// A restore that was stopped goes on where it was when it is started again with overwriting allowed.
+/// Packs in cold storage are asked for at the beginning, all at once; what can be read is restored while the rest is waited
+/// for, however long that takes.
+///
+/// # Errors
+/// [`RepositoryError::Incomplete`] when something could not be restored, with all that could; why the restore could
+/// not begin; [`RepositoryError::Local`] when the disk is full; [`RepositoryError::Canceled`].
+pub fn restore_from(
+    destinations: &[Repository],
+    snapshot: &Snapshot,
+    target: &Path,
+    options: &RestoreOptions,
+    cancel: &Cancel,
+    counters: &Counters,
+) -> Result<RestoreSummary, RepositoryError> {
+    let sources = Sources::open(destinations, LOCK_WAIT, cancel)?;
+    sources.thaw().poll_every(options.poll_cold);
+    sources.wait_for_at_most(options.patience);
+    let mut trees = Trees::new(&sources);
+    let nodes = trees.find(snapshot, options.path.as_deref())?.into_nodes();
+    let place = prepare(target, options)?;
+    sources.request(&trees.cold_packs(&nodes)?)?;
+    drop(trees);
+    let report = Report::default();
+    let files = Files::new(&place, &report, counters);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if options.threads == 0 { (cores + 2).min(12) } else { options.threads };
+    let context = Context {
+        sources: &sources,
+        cancel,
+        files: &files,
+        threads,
+        trust_times: options.trust_times,
+        target: target.display().to_string(),
+    };
+    Walk::new(&context).run(nodes)?;
+    let mut summary = report.take();
+    summary.faults = sources.faults();
+    if summary.failed == 0 {
+        return Ok(summary);
     }
+    let first = summary.failures.first();
+    let first = first.map(|first| format!("'{}': {}", first.path, first.cause)).unwrap_or_default();
+    Err(RepositoryError::Incomplete {
+        failed: summary.failed,
+        target: target.display().to_string(),
+        first,
+        summary: Box::new(summary),
+    })
 }

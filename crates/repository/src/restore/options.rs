@@ -1,5 +1,8 @@
 //! What a restore is told, and what it says in the end.
 
+use crate::sources::SourceFault;
+use std::time::Duration;
+
 /// How a restore is to be made.
 #[derive(Clone, Debug, Default)]
 pub struct RestoreOptions {
@@ -14,6 +17,11 @@ pub struct RestoreOptions {
     pub trust_times: bool,
     /// Threads that decrypt and write; 0 means two more than there are cores.
     pub threads: usize,
+    /// How often it is looked whether packs that were asked for from cold storage can be read; zero means every minute.
+    pub poll_cold: Duration,
+    /// How long one of several destinations may give nothing before another is asked; zero means two minutes. A single
+    /// destination is waited for until somebody aborts.
+    pub patience: Duration,
 }
 
 /// What a restore did.
@@ -37,6 +45,8 @@ pub struct RestoreSummary {
     pub failures: Vec<RestoreFailure>,
     /// How many such files there are.
     pub failed: u64,
+    /// What destinations should have given and did not, whether another had it or not; the first thousand.
+    pub faults: Vec<SourceFault>,
 }
 
 /// A file or directory that could not be restored.

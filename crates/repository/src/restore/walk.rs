@@ -1,12 +1,12 @@
 //! The walk of a restore through the trees of a backup, depth first.
 
 use super::batch::{Batch, Context, Link};
-use super::metadata::{apply, apply_by_name, words};
+use super::metadata::{Before, apply, apply_by_name, words};
 use super::place::DirectoryNumber;
 use crate::error::RepositoryError;
 use crate::id::Id;
 use crate::node::Node;
-use crate::tree_reader::TreeReader;
+use crate::trees::Trees;
 use larder_model::{Counters, Entry, EntryKind, Metadata};
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
@@ -32,16 +32,16 @@ struct First {
 /// Walks and hands over what is found.
 pub(super) struct Walk<'a> {
     context: &'a Context<'a>,
-    trees: TreeReader,
+    trees: Trees<'a>,
     batch: Batch,
     firsts: HashMap<(u64, u64), First>,
     levels: Vec<Level>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(context: &'a Context<'a>) -> Result<Self, RepositoryError> {
-        let trees = TreeReader::new(context.repository, context.index, context.cancel)?;
-        Ok(Self { context, trees, batch: Batch::default(), firsts: HashMap::new(), levels: Vec::new() })
+    pub(super) fn new(context: &'a Context<'a>) -> Self {
+        let trees = Trees::new(context.sources);
+        Self { context, trees, batch: Batch::default(), firsts: HashMap::new(), levels: Vec::new() }
     }
 
     /// Restores nodes right below the target, with all that is below them.
@@ -69,11 +69,12 @@ impl<'a> Walk<'a> {
         for link in std::mem::take(&mut self.batch.links) {
             self.link(&link);
         }
+        let before = if self.context.files.place.overwrites() { Before::Existing } else { Before::New };
         for (number, metadata) in std::mem::take(&mut self.batch.left) {
             self.context.cancel.check()?;
             let path = || self.context.files.place.path(number, b"");
             match self.context.files.place.directory(number) {
-                Ok(open) => apply(&*open, &metadata, self.context.files.report, &path),
+                Ok(open) => apply(&*open, &metadata, before, self.context.files.report, &path),
                 Err(error) => self.context.files.report.fail(path(), words(error), None),
             }
         }
@@ -128,7 +129,7 @@ impl<'a> Walk<'a> {
         files.report.directory();
         files.counters.set_current(&files.place.path(parent, &entry.name));
         let Some(subtree) = subtree else { return Ok(()) };
-        let nodes = match self.trees.load(self.context.index, &subtree) {
+        let nodes = match self.trees.load(&subtree) {
             Ok(tree) => tree.nodes,
             Err(error) if error.is_canceled() => return Err(error),
             Err(error) => {

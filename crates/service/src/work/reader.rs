@@ -74,11 +74,16 @@ impl BackupReader for SnapshotReader<'_> {
             .repository
             .restore(self.snapshot, target, &options, self.cancel, self.counters)
             .map_err(passed_on)?;
+        let mut warnings = summary.warnings;
+        // All was restored, so each of these was made up for by another copy; somebody should know, though.
+        warnings.extend(summary.faults.into_iter().map(|fault| {
+            format!("{} at {} could not be used: {}", fault.object, fault.destination, fault.cause)
+        }));
         Ok(ExtractReport {
             files: summary.files,
             bytes_written: summary.written_bytes,
             bytes_kept: summary.skipped_bytes,
-            warnings: summary.warnings,
+            warnings,
         })
     }
 }

@@ -34,7 +34,7 @@ mod unseal;
 mod walk_blobs;
 
 pub use backup::{
-    AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, FileContent, MAX_CHUNK_BYTES,
+    AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, Chunker, FileContent, MAX_CHUNK_BYTES,
     MIN_CHUNK_BYTES, ParentRule, Seal, TargetOutcome,
 };
 pub use blob::{BlobKind, PackedBlob};

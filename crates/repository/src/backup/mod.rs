@@ -19,6 +19,6 @@ mod target;
 mod worker;
 mod writer;
 
-pub use chunker::{AVERAGE_CHUNK_BYTES, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
+pub use chunker::{AVERAGE_CHUNK_BYTES, Chunker, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
 pub use options::{BackupOptions, BackupSummary, FileContent, ParentRule, Seal, TargetOutcome};
 pub use writer::BackupWriter;

@@ -6,8 +6,10 @@
 mod chunker;
 mod commit;
 mod directory;
+mod ending;
 mod file_reader;
 mod known;
+mod opening;
 mod options;
 mod pack_pool;
 mod packers;

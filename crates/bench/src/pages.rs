@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::backup;
+use crate::cost;
 use larder_model::{Cancel, Counters, Entry, EntryKind, Metadata};
 use larder_repository::{BackupSummary, BackupWriter, Repository, Seal};
 use std::fs;
@@ -87,6 +88,7 @@ pub(crate) fn run(scratch: &Path) -> Result<(), Failure> {
         second.bytes_new,
         stored(&second)
     );
+    println!("peak memory, with {} MiB of the file itself: {:.0} MiB", file.len() >> 20, cost::peak_mib()?);
     fs::remove_dir_all(&destination)?;
     Ok(())
 }

@@ -19,36 +19,72 @@ const OLD_STRETCHES: u64 = 8;
 
 /// Random bytes, made as they are read, so that the source takes no memory.
 struct Generated {
-    length: u64,
-    at: u64,
+    /// Bytes not made yet.
+    left: u64,
+    /// Bytes of this stretch not made yet.
+    left_of_stretch: u64,
+    stretch: u64,
     state: u64,
+    /// The last word that was made, and how many bytes of it are still to be given.
+    word: [u8; 8],
+    held: usize,
 }
 
 impl Generated {
-    fn seed(&self) -> u64 {
-        let stretch = self.at / STRETCH_BYTES;
+    const fn of(bytes: u64) -> Self {
+        Self { left: bytes, left_of_stretch: 0, stretch: 0, state: 1, word: [0; 8], held: 0 }
+    }
+
+    fn begin_stretch(&mut self) {
+        let number = self.stretch;
         let which =
-            if stretch.is_multiple_of(NEW_EVERY) { OLD_STRETCHES + stretch } else { stretch % OLD_STRETCHES };
-        (which + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1
+            if number.is_multiple_of(NEW_EVERY) { OLD_STRETCHES + number } else { number % OLD_STRETCHES };
+        self.state = (which + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        self.left_of_stretch = STRETCH_BYTES;
+        self.stretch += 1;
+    }
+
+    /// Makes the next word (xorshift64*, by Vigna).
+    const fn next(&mut self) -> [u8; 8] {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        self.state.wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes()
     }
 }
 
 impl Read for Generated {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at.is_multiple_of(STRETCH_BYTES) {
-            self.state = self.seed();
+        if self.held > 0 {
+            let bytes = self.held.min(buffer.len());
+            let from = self.word.len() - self.held;
+            buffer[..bytes].copy_from_slice(&self.word[from..from + bytes]);
+            self.held -= bytes;
+            return Ok(bytes);
         }
-        let rest = (STRETCH_BYTES - self.at % STRETCH_BYTES).min(self.length - self.at);
-        // Whole words only, so that a stretch is the same however it is read; stretches are whole words too.
-        let bytes = buffer.len().min(usize::try_from(rest).unwrap_or(usize::MAX)) / 8 * 8;
+        if self.left == 0 {
+            return Ok(0);
+        }
+        if self.left_of_stretch == 0 {
+            self.begin_stretch();
+        }
+        // Stretches and the whole are multiples of a word.
+        let most = usize::try_from(self.left.min(self.left_of_stretch)).unwrap_or(usize::MAX);
+        let bytes = buffer.len().min(most) / 8 * 8;
         for word in buffer[..bytes].as_chunks_mut::<8>().0 {
-            self.state ^= self.state >> 12;
-            self.state ^= self.state << 25;
-            self.state ^= self.state >> 27;
-            *word = self.state.wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes();
+            *word = self.next();
         }
-        self.at += bytes as u64;
-        Ok(bytes)
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let made = bytes.max(8) as u64;
+        self.left -= made;
+        self.left_of_stretch -= made;
+        if bytes > 0 {
+            return Ok(bytes);
+        }
+        (self.word, self.held) = (self.next(), 8);
+        self.read(buffer)
     }
 }
 
@@ -60,7 +96,7 @@ pub(crate) fn run(gigabytes: u64, destination: &str) -> Result<(), Failure> {
         let counters = Arc::new(Counters::default());
         let mut writer = BackupWriter::start(&targets, backup::options(0), Cancel::new(), counters)?;
         let entry = Entry { name: b"stream".to_vec(), kind: EntryKind::File, metadata: Metadata::default() };
-        let mut stream = Generated { length: gigabytes * 1_000_000_000, at: 0, state: 0 };
+        let mut stream = Generated::of(gigabytes * 1_000_000_000);
         writer.stream(entry, &mut stream, None)?;
         Ok(writer.finish(Seal::default())?)
     })?;

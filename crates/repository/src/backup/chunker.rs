@@ -8,10 +8,11 @@ pub const MIN_CHUNK_BYTES: usize = 512 << 10;
 pub const AVERAGE_CHUNK_BYTES: usize = 1 << 20;
 /// The longest chunk, in bytes.
 pub const MAX_CHUNK_BYTES: usize = 8 << 20;
-/// A database file is cut into about so many chunks at the most: each takes 48 bytes of memory in the index.
-const MOST_PAGED_CHUNKS: u64 = 1 << 20;
-/// The shortest chunk of a database file, in bytes: what each costs in pack and index would outgrow shorter ones.
-const MIN_PAGED_CHUNK_BYTES: usize = 4 << 10;
+/// A database file is cut into about so many chunks at the most. Each takes 48 bytes of memory in the index, and 67 in
+/// the tree that lists them all, which every backup of the file writes anew.
+const MOST_PAGED_CHUNKS: u64 = 256 << 10;
+/// The shortest chunk of a database file, in bytes. With shorter ones the list of them grows by more than is saved.
+const MIN_PAGED_CHUNK_BYTES: usize = 8 << 10;
 /// The longest chunk of a database file, in bytes.
 const MAX_PAGED_CHUNK_BYTES: usize = 1 << 20;
 /// The chunks of a database file of unknown length, in bytes.
@@ -44,7 +45,7 @@ impl Chunker {
     /// Cuts a database file of `file_bytes` (0 while unknown) at whole pages.
     ///
     /// The shorter the chunks, the less is stored anew besides the pages that changed; the longer, the smaller the index.
-    /// So a file of up to 4 GiB is cut at every 4 KiB, and longer chunks come with longer files, each time doubled: only
+    /// So a file of up to 2 GiB is cut at every 8 KiB, and longer chunks come with longer files, each time doubled: only
     /// a file that grows past such a bound is stored anew as a whole.
     #[must_use]
     pub fn by_pages(page_bytes: u32, file_bytes: u64) -> Self {
@@ -135,12 +136,12 @@ mod tests {
         assert_eq!(lengths, [65_536, 65_536, 65_536, 65_536, 37_856]);
         assert_eq!(cut_in_pieces(Chunker::by_pages(48 << 10, 0), &stream, 70_000)[0], 96 << 10);
         let first = |page, file_bytes| cut_in_pieces(Chunker::by_pages(page, file_bytes), &stream, 10_000)[0];
-        assert_eq!(first(4096, 1), 4096);
-        assert_eq!(first(512, 1 << 20), 4096);
+        assert_eq!(first(4096, 1), 8192);
+        assert_eq!(first(512, 1 << 20), 8192);
         assert_eq!(first(16384, 1 << 20), 16384);
-        assert_eq!(first(4096, 4 << 30), 4096);
-        assert_eq!(first(4096, (4 << 30) + 1), 8192);
-        assert_eq!(first(4096, 100 << 30), 128 << 10);
+        assert_eq!(first(4096, 2 << 30), 8192);
+        assert_eq!(first(4096, (2 << 30) + 1), 16384);
+        assert_eq!(first(4096, 32 << 30), 128 << 10);
         assert_eq!(Chunker::by_pages(4096, u64::MAX).next_chunk(&vec![1; 3 << 20], true), Some(1 << 20));
     }
 }

@@ -7,6 +7,7 @@ A third incompressible large files, a third text like SQL dumps, a third small f
 import itertools
 import os
 import random
+import shutil
 import sys
 
 RANDOM_FILES, SQL_FILES, SOURCE_FILES = 10, 10, 60_000
@@ -108,5 +109,25 @@ def change_one_percent(folder):
             out.write(rng.randbytes(size // 200).hex().encode())
 
 
+def ensure(factor):
+    """Returns the directory of the data of this size in its first state; generates it where it is not there."""
+    work = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", f"{factor:g}")
+    data = os.path.join(work, "files")
+    complete, changed = os.path.join(work, "complete"), os.path.join(work, "changed")
+    # An earlier run may have changed one percent.
+    if not os.path.exists(complete) or os.path.exists(changed):
+        print("generating the data", file=sys.stderr, flush=True)
+        shutil.rmtree(data, ignore_errors=True)
+        os.makedirs(data)
+        generate(data, factor)
+        open(complete, "w").close()
+        if os.path.exists(changed):
+            os.remove(changed)
+    return data
+
+
 if __name__ == "__main__":
-    generate(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 1.0)
+    if sys.argv[1] == "--ensure":
+        print(ensure(float(sys.argv[2])))
+    else:
+        generate(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 1.0)

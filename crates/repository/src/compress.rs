@@ -3,7 +3,7 @@
 use crate::crypto::{NONCE_BYTES, TAG_BYTES};
 use std::io;
 use zstd::bulk::{Compressor as Zstd, Decompressor as Unzstd};
-use zstd::zstd_safe::{CParameter, Strategy};
+use zstd::zstd_safe::{CParameter, ParamSwitch, Strategy};
 
 /// How hard to compress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -73,27 +73,40 @@ impl Compressor {
         let Some(level) = compression.level() else { return Ok(Self { zstd: None, buffer: Vec::new() }) };
         let (mut short, mut long) = (Zstd::new(level)?, Zstd::new(level)?);
         if compression == Compression::Optimal {
-            tune(&mut short, 17, 14, 5)?;
-            tune(&mut long, 20, 17, 7)?;
+            tune(&mut short, [17, 14, 5, 2])?;
+            tune(&mut long, [20, 16, 7, 0])?;
         }
         Ok(Self { zstd: Some([short, long]), buffer: Vec::new() })
     }
 
-    /// Compresses a blob into the own buffer, or copies it there where compression gains nothing.
+    /// Compresses a piece of a file into the own buffer, or copies it there where compression gains nothing.
     ///
     /// # Errors
     /// zstd's, when memory is short.
     pub fn pack(&mut self, blob: &[u8]) -> io::Result<Packed<'_>> {
+        let length = if blob.len() > SHORT_BLOB_BYTES { Length::Long } else { Length::Short };
+        self.pack_as(blob, (!looks_random(blob)).then_some(length))
+    }
+
+    /// Compresses a directory's tree into the own buffer.
+    ///
+    /// Trees have long matches whatever their length: as long blobs they are packed quicker, and a hundredth smaller.
+    ///
+    /// # Errors
+    /// zstd's, when memory is short.
+    pub fn pack_tree(&mut self, json: &[u8]) -> io::Result<Packed<'_>> {
+        self.pack_as(json, Some(Length::Long))
+    }
+
+    fn pack_as(&mut self, blob: &[u8], length: Option<Length>) -> io::Result<Packed<'_>> {
         let bound = zstd::zstd_safe::compress_bound(blob.len()).max(blob.len());
         let needed = bound + NONCE_BYTES + TAG_BYTES;
         if self.buffer.len() < needed {
             // Zeroed memory fresh from the system costs nothing until it is written to.
             self.buffer = vec![0; needed];
         }
-        if let Some([short, long]) = &mut self.zstd
-            && !looks_random(blob)
-        {
-            let zstd = if blob.len() > SHORT_BLOB_BYTES { long } else { short };
+        if let (Some([short, long]), Some(length)) = (&mut self.zstd, length) {
+            let zstd = if length == Length::Long { long } else { short };
             let room = &mut self.buffer[NONCE_BYTES..NONCE_BYTES + bound];
             let packed = zstd.compress_to_buffer(blob, room)?;
             if packed < blob.len()
@@ -109,12 +122,25 @@ impl Compressor {
     }
 }
 
-/// Sets the fast strategy's own parameters. For long blobs a larger table of longer matches is both quicker than level 2
-/// and a little smaller; for short ones a smaller table is quicker and as small (both measured with `zstd -b`).
-fn tune(zstd: &mut Zstd<'_>, window_log: u32, hash_log: u32, shortest_match: u32) -> io::Result<()> {
+/// Which of the two contexts a blob is given to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Short,
+    Long,
+}
+
+/// Sets the fast strategy's own parameters: logarithms of window and table, shortest match, and how far it steps where it
+/// finds nothing.
+///
+/// For long blobs a larger table of longer matches is both quicker than level 2 and a little smaller. For short ones a
+/// smaller table is quicker and as small, and longer steps take a tenth less time for a fiftieth more space (measured
+/// with `zstd -b --zstd=...`). With steps zstd would by itself leave out what makes most of the gain: coding the rest.
+fn tune(zstd: &mut Zstd<'_>, [window_log, hash_log, shortest_match, step]: [u32; 4]) -> io::Result<()> {
     zstd.set_parameter(CParameter::WindowLog(window_log))?;
     zstd.set_parameter(CParameter::HashLog(hash_log))?;
     zstd.set_parameter(CParameter::MinMatch(shortest_match))?;
+    zstd.set_parameter(CParameter::TargetLength(step))?;
+    zstd.set_parameter(CParameter::LiteralCompressionMode(ParamSwitch::Enable))?;
     zstd.set_parameter(CParameter::Strategy(Strategy::ZSTD_fast))
 }
 

@@ -26,6 +26,7 @@ mod layout;
 mod lock;
 mod node;
 mod pack;
+mod pack_buffer;
 mod polynomial;
 mod prune;
 mod repository;
@@ -41,7 +42,7 @@ mod walk_blobs;
 
 pub use archive::ArchiveSummary;
 pub use backup::{
-    AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, FileContent, MAX_CHUNK_BYTES,
+    AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, Chunker, FileContent, MAX_CHUNK_BYTES,
     MIN_CHUNK_BYTES, ParentRule, Seal, TargetOutcome,
 };
 pub use blob::{BlobKind, PackedBlob};
@@ -59,6 +60,7 @@ pub use layout::{CONFIG_PATH, ObjectKind};
 pub use lock::Lock;
 pub use node::{Node, write_node};
 pub use pack::{FinishedPack, HeaderError, PACK_BYTES, PackBuilder, header_bytes, read_header, read_pack};
+pub use pack_buffer::PackBuffer;
 pub use polynomial::Polynomial;
 pub use prune::{PruneOptions, PruneSummary};
 pub use repository::{Presence, Repository, VisitObject, probe};

@@ -6,6 +6,7 @@
 use crate::blob::{BlobKind, PackedBlob};
 use crate::crypto::{MasterKey, NONCE_BYTES, NoRandomness, OVERHEAD_BYTES};
 use crate::id::Id;
+use crate::pack_buffer::PackBuffer;
 
 /// The size at which packs are closed, in bytes.
 pub const PACK_BYTES: usize = 16 << 20;
@@ -110,7 +111,7 @@ pub fn read_pack(key: &MasterKey, pack: &[u8]) -> Result<Vec<PackedBlob>, Header
 #[derive(Debug)]
 pub struct PackBuilder {
     kind: BlobKind,
-    buffer: Vec<u8>,
+    buffer: PackBuffer,
     blobs: Vec<PackedBlob>,
     header_bytes: usize,
 }
@@ -123,7 +124,7 @@ pub struct FinishedPack {
     /// What its blobs are.
     pub kind: BlobKind,
     /// All its bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: PackBuffer,
     /// Its blobs, in order.
     pub blobs: Vec<PackedBlob>,
 }
@@ -131,7 +132,8 @@ pub struct FinishedPack {
 impl PackBuilder {
     /// Begins a pack in a buffer, whose content is dropped and whose memory is used.
     #[must_use]
-    pub fn new(kind: BlobKind, mut buffer: Vec<u8>) -> Self {
+    pub fn new(kind: BlobKind, buffer: impl Into<PackBuffer>) -> Self {
+        let mut buffer = buffer.into();
         buffer.clear();
         Self { kind, buffer, blobs: Vec::new(), header_bytes: OVERHEAD_BYTES + LENGTH_BYTES }
     }
@@ -224,7 +226,7 @@ mod tests {
     #[test]
     fn no_cut_or_flipped_byte_of_the_header_goes_unnoticed() {
         let key = MasterKey::random().unwrap();
-        let pack = pack(&key).bytes;
+        let pack = pack(&key).bytes.to_vec();
         let blobs = read_pack(&key, &pack).unwrap();
         let first_header_byte = blobs.iter().map(|b| b.length as usize).sum::<usize>();
         for at in first_header_byte..pack.len() {

@@ -3,98 +3,17 @@
 
 mod support;
 
-use larder_model::{Cancel, Counters, Entry, EntryKind, Metadata, Timestamp};
+use larder_model::{Cancel, Counters};
 use larder_repository::{
-    BackupWriter, BlobKind, Compression, FileContent, ObjectKind, Presence, Repository, RepositoryError,
-    Seal, probe,
+    BackupWriter, BlobKind, Compression, ObjectKind, Presence, Repository, RepositoryError, Seal, probe,
 };
 use larder_storage::{Storage, StorageErrorKind};
-use larder_testbed::{Call, Fault, FaultyStorage, MemoryStorage, Random};
+use larder_testbed::{Call, Fault, MemoryStorage, Random};
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::Bench;
-
-fn file_entry(name: &str, size: u64) -> Entry {
-    let modified = Timestamp { seconds: 1_700_000_000, nanoseconds: 5 };
-    let metadata = Metadata {
-        mode: 0o644,
-        size,
-        modified,
-        changed: modified,
-        inode: 1,
-        links: 1,
-        ..Metadata::default()
-    };
-    Entry { name: name.into(), kind: EntryKind::File, metadata }
-}
-
-fn directory_entry(name: &str) -> Entry {
-    Entry {
-        name: name.into(),
-        kind: EntryKind::Directory,
-        metadata: Metadata { mode: 0o755, ..Metadata::default() },
-    }
-}
-
-/// A file in memory; `Err` cannot be opened, or breaks off after its bytes.
-struct InMemory {
-    bytes: Vec<u8>,
-    opens: bool,
-    breaks: bool,
-}
-
-struct Breaking(Cursor<Vec<u8>>);
-
-impl Read for Breaking {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.0.read(buffer)? {
-            0 => Err(io::Error::other("the disk is gone")),
-            bytes => Ok(bytes),
-        }
-    }
-}
-
-impl FileContent for InMemory {
-    fn open(self: Box<Self>) -> io::Result<Box<dyn Read + Send>> {
-        if !self.opens {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        let cursor = Cursor::new(self.bytes);
-        if self.breaks { Ok(Box::new(Breaking(cursor))) } else { Ok(Box::new(cursor)) }
-    }
-
-    fn display_path(&self) -> String {
-        "/source/bad".to_owned()
-    }
-}
-
-fn content(bytes: Vec<u8>) -> Box<InMemory> {
-    Box::new(InMemory { bytes, opens: true, breaks: false })
-}
-
-/// A little of everything: small files in directories, a large file, a stream.
-fn add_all(writer: &mut BackupWriter, seed: u64) -> Result<(), RepositoryError> {
-    let mut random = Random::new(seed);
-    for directory in 0..5 {
-        writer.enter(directory_entry(&format!("d{directory}")))?;
-        for file in 0..20 {
-            let bytes = random.bytes(1000 + file * 100);
-            writer.file(file_entry(&format!("f{file}"), bytes.len() as u64), content(bytes))?;
-        }
-        writer.leave()?;
-    }
-    let large = random.bytes(40 << 20);
-    writer.file(file_entry("large", large.len() as u64), content(large))?;
-    let stream = random.bytes(5 << 20);
-    writer.stream(file_entry("stream", 0), &mut Cursor::new(stream), None)?;
-    Ok(())
-}
-
-fn memory() -> (Arc<FaultyStorage>, Arc<MemoryStorage>) {
-    let inner = Arc::new(MemoryStorage::new());
-    (FaultyStorage::new(inner.clone()), inner)
-}
+use support::made::{Breaking, InMemory, add_all, content, directory_entry, file_entry, memory};
 
 /// Reads every blob that every backup needs.
 fn read_everything(repository: &Repository) -> usize {
@@ -202,28 +121,6 @@ fn a_failing_destination_is_left_out_and_the_others_finish() {
     assert!(summary.targets[0].bytes_stored > 40 << 20);
     assert_eq!(summary.targets[1].bytes_stored, 0);
     read_everything(&second);
-}
-
-#[test]
-fn a_hanging_destination_is_left_out_after_a_while() {
-    let bench = Bench::new();
-    let (good, _) = memory();
-    let (bad, _) = memory();
-    let first = bench.create(good);
-    let second = first.create_twin(bad.clone(), &Bench::credentials()).unwrap();
-    for folder in ["data/", "snapshots/"] {
-        bad.heal();
-        bad.always(Call::Put, folder, Fault::Hang);
-        let mut options = bench.options();
-        options.stall_seconds = 1;
-        options.memory_budget_bytes = 32 << 20;
-        let mut writer = bench.writer(&[first.clone(), second.clone()], options);
-        add_all(&mut writer, 2).unwrap();
-        let summary = writer.finish(Seal::default()).unwrap();
-        assert!(summary.targets[0].snapshot.is_ok());
-        let outcome = summary.targets[1].snapshot.as_ref();
-        assert!(matches!(outcome, Err(RepositoryError::Stalled { .. })), "{outcome:?}");
-    }
 }
 
 #[test]

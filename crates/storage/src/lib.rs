@@ -5,6 +5,7 @@
 mod error;
 mod folder;
 mod local;
+mod local_direct;
 mod local_file;
 mod local_list;
 mod path;

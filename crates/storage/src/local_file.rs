@@ -1,12 +1,13 @@
 //! How one object becomes one file, and survives a crash at any instant.
 
+use crate::local_direct;
 use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, RenameFlags};
 use rustix::io::Errno;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -250,7 +251,7 @@ struct Temporary {
 impl Temporary {
     fn write(root: &Root, data: &[u8]) -> io::Result<Self> {
         let (path, mut file) = Self::make(root)?;
-        let written = file.write_all(data).and_then(|()| file.sync_all());
+        let written = local_direct::write_all(&mut file, data).and_then(|()| file.sync_all());
         let temporary = Self { path, _file: file, owned: Cell::new(true) };
         written.map(|()| temporary)
     }

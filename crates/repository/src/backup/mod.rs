@@ -6,8 +6,10 @@
 mod chunker;
 mod commit;
 mod directory;
+mod ending;
 mod file_reader;
 mod known;
+mod opening;
 mod options;
 mod pack_pool;
 mod packers;
@@ -19,6 +21,6 @@ mod target;
 mod worker;
 mod writer;
 
-pub use chunker::{AVERAGE_CHUNK_BYTES, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
+pub use chunker::{AVERAGE_CHUNK_BYTES, Chunker, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
 pub use options::{BackupOptions, BackupSummary, FileContent, ParentRule, Seal, TargetOutcome};
 pub use writer::BackupWriter;

@@ -29,6 +29,10 @@ pub struct BackupOptions {
     pub compression: Compression,
     /// After how many seconds without any progress a destination that holds up the others is left out of the run.
     pub stall_seconds: u64,
+    /// How many seconds the others wait for a destination whose lock and index are not read yet.
+    pub opening_seconds: u64,
+    /// After how many seconds without any progress the only destination left is given up, which ends the run.
+    pub silence_seconds: u64,
 }
 
 impl BackupOptions {
@@ -46,6 +50,8 @@ impl BackupOptions {
             memory_budget_bytes: 128 << 20,
             compression: Compression::Optimal,
             stall_seconds: 60,
+            opening_seconds: 300,
+            silence_seconds: 1800,
         }
     }
 }

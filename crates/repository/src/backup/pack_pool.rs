@@ -5,6 +5,7 @@
 use super::session::Signals;
 use crate::error::RepositoryError;
 use crate::pack::PACK_BYTES;
+use crate::pack_buffer::PackBuffer;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub(super) struct PackPool {
 
 #[derive(Debug, Default)]
 struct State {
-    idle: Vec<Vec<u8>>,
+    idle: Vec<PackBuffer>,
     in_use: usize,
     on_the_way: usize,
 }
@@ -42,7 +43,7 @@ impl PackPool {
         &self,
         signals: &Signals,
         stalled: &mut dyn FnMut(),
-    ) -> Result<Vec<u8>, RepositoryError> {
+    ) -> Result<PackBuffer, RepositoryError> {
         let mut state = self.lock();
         loop {
             signals.check()?;
@@ -52,8 +53,7 @@ impl PackPool {
             }
             if state.in_use < self.most || state.on_the_way == 0 {
                 state.in_use += 1;
-                // Memory that was never written to takes no room.
-                return Ok(Vec::with_capacity(PACK_BYTES));
+                return Ok(PackBuffer::new());
             }
             let (guard, outcome) =
                 self.returned.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +67,7 @@ impl PackPool {
     }
 
     /// Gives back a buffer that was not used.
-    pub(super) fn give_back(&self, buffer: Vec<u8>) {
+    pub(super) fn give_back(&self, buffer: PackBuffer) {
         let mut state = self.lock();
         state.in_use = state.in_use.saturating_sub(1);
         state.idle.push(buffer);
@@ -77,7 +77,7 @@ impl PackPool {
 
     /// Makes the bytes of a full pack, and a ticket that every upload of it holds until it ends. The pack counts as on its
     /// way until the last ticket is gone; its buffer comes back when the last destination lets go of the bytes.
-    pub(super) fn lend(self: &Arc<Self>, buffer: Vec<u8>) -> (bytes::Bytes, Arc<Ticket>) {
+    pub(super) fn lend(self: &Arc<Self>, buffer: PackBuffer) -> (bytes::Bytes, Arc<Ticket>) {
         self.lock().on_the_way += 1;
         let bytes = bytes::Bytes::from_owner(Lent { buffer, pool: self.clone() });
         (bytes, Arc::new(Ticket { pool: self.clone() }))
@@ -101,7 +101,7 @@ impl Drop for Ticket {
 }
 
 struct Lent {
-    buffer: Vec<u8>,
+    buffer: PackBuffer,
     pool: Arc<PackPool>,
 }
 

@@ -14,6 +14,7 @@ use crate::tree::Tree;
 use bytes::Bytes;
 use larder_model::{Cancel, Entry, EntryKind};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Trees that are read after each other mostly lie beside each other, so more is fetched at once than one tree.
 const BLOCK_BYTES: u32 = 512 << 10;
@@ -52,11 +53,14 @@ pub(super) struct ParentTrees {
     /// Where the last known blob of each pack ends, by the pack's number; no more than that may be asked for.
     ends: Vec<u32>,
     blocks: VecDeque<(u32, u32, Bytes)>,
+    /// How long one read may take; after one that took longer nothing more is read.
+    patience: Duration,
+    given_up: bool,
     decompressor: Decompressor,
 }
 
 impl ParentTrees {
-    pub(super) fn new(repository: Repository, index: &Index, root: Id) -> Option<Self> {
+    pub(super) fn new(repository: Repository, index: &Index, root: Id, patience: Duration) -> Option<Self> {
         let mut ends = vec![0; index.packs().len()];
         for location in index.blobs(BlobKind::Tree) {
             if let Some(end) = ends.get_mut(location.pack_number as usize) {
@@ -64,7 +68,8 @@ impl ParentTrees {
             }
         }
         let decompressor = Decompressor::new().ok()?;
-        Some(Self { repository, root, ends, blocks: VecDeque::new(), decompressor })
+        let blocks = VecDeque::new();
+        Some(Self { repository, root, ends, blocks, patience, given_up: false, decompressor })
     }
 
     /// Reads the root.
@@ -109,8 +114,18 @@ impl ParentTrees {
         }
         let until = first.saturating_add(BLOCK_BYTES).min(*self.ends.get(pack as usize)?);
         let path = ObjectKind::Pack.path(&location.pack);
-        let read = self.repository.storage().get_range(&path, u64::from(first)..u64::from(until));
-        let bytes = self.repository.handle().block_on(read).ok()?;
+        if self.given_up {
+            return None;
+        }
+        let read = async {
+            let read = self.repository.storage().get_range(&path, u64::from(first)..u64::from(until));
+            tokio::time::timeout(self.patience, read).await
+        };
+        let Ok(bytes) = self.repository.handle().block_on(read) else {
+            self.given_up = true;
+            return None;
+        };
+        let bytes = bytes.ok()?;
         self.blocks.truncate(BLOCKS - 1);
         self.blocks.push_front((pack, number, bytes.clone()));
         Some((first, bytes))

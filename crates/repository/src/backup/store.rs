@@ -19,9 +19,12 @@ pub(super) fn store_blob(
     if lacking == 0 {
         return Ok(false);
     }
-    let packed = compressor
-        .pack(blob)
-        .map_err(|cause| RepositoryError::Internal { what: format!("zstd failed: {cause}") })?;
+    let packed = match kind {
+        BlobKind::Data => compressor.pack(blob),
+        BlobKind::Tree => compressor.pack_tree(blob),
+    };
+    let packed =
+        packed.map_err(|cause| RepositoryError::Internal { what: format!("zstd failed: {cause}") })?;
     let statistics = &session.statistics;
     add(if kind == BlobKind::Data { &statistics.new_data_blobs } else { &statistics.new_tree_blobs }, 1);
     add(&statistics.new_bytes, blob.len() as u64);

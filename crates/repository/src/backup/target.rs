@@ -1,6 +1,7 @@
 //! The destinations of one backup: what is on its way to each, what is durable there, and what failed.
 
 use super::known::Targets;
+use super::options::BackupOptions;
 use super::pack_pool::Ticket;
 use crate::blob::{BlobKind, PackedBlob};
 use crate::crypto::MasterKey;
@@ -63,6 +64,22 @@ struct StoredPack {
     blobs: Vec<PackedBlob>,
 }
 
+/// How long a destination may make no progress.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// While there are others to go on with.
+    stall: Duration,
+    /// Where it is the only one left.
+    silence: Duration,
+}
+
+impl Patience {
+    pub(super) const fn of(options: &BackupOptions) -> Self {
+        let stall = Duration::from_secs(options.stall_seconds);
+        Self { stall, silence: Duration::from_secs(options.silence_seconds) }
+    }
+}
+
 /// All destinations of a backup.
 #[derive(Debug)]
 pub(super) struct TargetSet {
@@ -71,7 +88,7 @@ pub(super) struct TargetSet {
     states: Mutex<Vec<TargetState>>,
     pub(super) changed: Condvar,
     counters: Arc<Counters>,
-    stall: Duration,
+    patience: Patience,
 }
 
 impl TargetSet {
@@ -79,7 +96,7 @@ impl TargetSet {
     pub(super) fn new(
         repositories: Vec<(Repository, Result<Option<BackupId>, RepositoryError>)>,
         counters: Arc<Counters>,
-        stall: Duration,
+        patience: Patience,
     ) -> Arc<Self> {
         let mut targets: Vec<Target> = Vec::new();
         let mut states = Vec::new();
@@ -109,7 +126,14 @@ impl TargetSet {
             });
         }
         let live = AtomicU32::new(live);
-        Arc::new(Self { targets, live, states: Mutex::new(states), changed: Condvar::new(), counters, stall })
+        Arc::new(Self {
+            targets,
+            live,
+            states: Mutex::new(states),
+            changed: Condvar::new(),
+            counters,
+            patience,
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Vec<TargetState>> {
@@ -155,22 +179,21 @@ impl TargetSet {
         self.changed.notify_all();
     }
 
-    /// Leaves out the destinations that made no progress for too long, while another is there to go on with.
+    /// Leaves out the destinations that made no progress for too long. With the last one the run ends.
     pub(super) fn drop_stalled(&self) {
         loop {
-            if self.live().count_ones() < 2 {
-                return;
-            }
+            let alone = self.live().count_ones() < 2;
+            let patience = if alone { self.patience.silence } else { self.patience.stall };
             let states = self.lock();
             let stalled = states.iter().enumerate().position(|(number, state)| {
                 let live = self.live() & (1 << number) != 0;
                 let busy = state.on_the_way > 0 || (state.committing && !state.committed);
-                live && busy && state.progress.elapsed() > self.stall
+                live && busy && state.progress.elapsed() > patience
             });
             drop(states);
             let Some(number) = stalled else { return };
             let destination = self.targets[number].repository.describe();
-            let waited_seconds = self.stall.as_secs();
+            let waited_seconds = patience.as_secs();
             self.drop_target(number, RepositoryError::Stalled { destination, waited_seconds });
         }
     }

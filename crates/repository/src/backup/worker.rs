@@ -122,7 +122,8 @@ impl Worker {
         ahead: usize,
     ) -> Result<u64, RepositoryError> {
         let path = String::from_utf8_lossy(&entry.name).into_owned();
-        let chunker = page_bytes.map_or(self.chunker, Chunker::by_pages);
+        let size = entry.metadata.size;
+        let chunker = page_bytes.map_or(self.chunker, |page_bytes| Chunker::by_pages(page_bytes, size));
         self.read(stream, &chunker, directory, entry, ahead).map_err(|broken| match broken {
             Broken::Repository(error) => error,
             Broken::Source(error) => RepositoryError::Source { path, cause: error.to_string() },

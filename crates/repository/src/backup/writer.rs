@@ -2,33 +2,30 @@
 
 use super::commit::commit;
 use super::directory::Directory;
-use super::known::{Known, MOST_TARGETS};
-use super::options::{BackupOptions, BackupSummary, FileContent, Seal, TargetOutcome};
+use super::ending::{snapshots, summary};
+use super::known::MOST_TARGETS;
+use super::opening::{Opened, no_thread, open_all};
+use super::options::{BackupOptions, BackupSummary, FileContent, Seal};
 use super::pack_pool::PackPool;
 use super::packers::Packers;
-use super::parent::{ParentTree, ParentTrees, find_parent, is_unchanged};
+use super::parent::{ParentTree, ParentTrees, is_unchanged};
 use super::queue::Queue;
-use super::session::{Session, Signals, Statistics, add, get};
-use super::target::TargetSet;
+use super::session::{Session, Signals, Statistics, add};
+use super::target::{Patience, TargetSet};
 use super::worker::{FileJob, Worker};
 use crate::blob::BlobKind;
 use crate::error::RepositoryError;
 use crate::id::Id;
-use crate::index::Index;
 use crate::lock::Lock;
 use crate::pack::PACK_BYTES;
-use crate::repository::{Repository, to_json};
-use crate::snapshot::{Snapshot, SnapshotFile, SnapshotSummary, time_text};
-use larder_model::{Cancel, Canceled, Counters, Entry, EntryKind};
+use crate::repository::Repository;
+use larder_model::{Cancel, Counters, Entry, EntryKind};
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Files that are handed to the workers together.
 const BATCH: usize = 16;
-/// How long an exclusive lock of somebody else is waited for.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
 /// The memory of one worker at its most: the longest chunk as read, and once more as compressed.
 const WORKER_BYTES: u64 = 16 << 20;
 
@@ -61,24 +58,6 @@ impl std::fmt::Debug for BackupWriter {
     }
 }
 
-/// What is read from a repository before a backup begins.
-type Opening = (Lock, Index, Option<Snapshot>);
-
-fn open_target(
-    repository: &Repository,
-    options: &BackupOptions,
-    cancel: &Cancel,
-) -> Result<Opening, RepositoryError> {
-    // Before the index is read: what it names must not be pruned while this backup refers to it.
-    let lock = Lock::shared(repository, LOCK_WAIT, cancel)?;
-    let index = repository.load_index(cancel)?;
-    let parent = match &options.parent {
-        Some(rule) => find_parent(repository, rule, cancel)?,
-        None => None,
-    };
-    Ok((lock, index, parent))
-}
-
 impl BackupWriter {
     /// Begins a backup. A target that cannot be used is left out and reported in the end, as long as one can.
     ///
@@ -94,53 +73,18 @@ impl BackupWriter {
             let what = format!("a backup was begun with {} destinations", targets.len());
             return Err(RepositoryError::Internal { what });
         }
-        let (mut indexes, mut parents, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut locks = Vec::new();
-        for repository in targets {
-            let (index, parent, outcome) = match open_target(repository, &options, &cancel) {
-                Ok((lock, index, parent)) => {
-                    locks.push(Some(lock));
-                    let id = parent.as_ref().map(|snapshot| snapshot.id.clone());
-                    (Some(index), parent, Ok(id))
-                }
-                Err(error) if error.is_canceled() || targets.len() == 1 => return Err(error),
-                Err(error) => {
-                    locks.push(None);
-                    (None, None, Err(error))
-                }
-            };
-            indexes.push(index);
-            parents.push(parent);
-            outcomes.push((repository.clone(), outcome));
-        }
-        if outcomes.iter().all(|(_, outcome)| outcome.is_err()) {
-            let first = outcomes.into_iter().find_map(|(_, outcome)| outcome.err());
-            return Err(first.unwrap_or(RepositoryError::Canceled(Canceled)));
-        }
-        let known = Known::new(indexes);
-        let mut parent_target = 0;
-        let mut parent = None;
-        for (number, snapshot) in parents.into_iter().enumerate() {
-            if let (None, Some(snapshot), Some(index)) = (&parent, snapshot, known.index(number)) {
-                parent = ParentTrees::new(targets[number].clone(), index, snapshot.tree);
-                parent_target = number;
-            }
-        }
-        let stall = Duration::from_secs(options.stall_seconds);
-        let targets = TargetSet::new(outcomes, counters.clone(), stall);
-        let mut writer = Self::launch(known, targets, (parent, parent_target), options, cancel, counters)?;
-        writer.locks = locks;
-        Ok(writer)
+        let opened = open_all(targets, &options, &cancel)?;
+        Self::launch(opened, options, cancel, counters)
     }
 
     fn launch(
-        known: Known,
-        targets: Arc<TargetSet>,
-        (parent, parent_target): (Option<ParentTrees>, usize),
+        opened: Opened,
         options: BackupOptions,
         cancel: Cancel,
         counters: Arc<Counters>,
     ) -> Result<Self, RepositoryError> {
+        let Opened { known, outcomes, locks, parent, parent_target } = opened;
+        let targets = TargetSet::new(outcomes, counters.clone(), Patience::of(&options));
         let budget = options.memory_budget_bytes;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let affordable = usize::try_from(budget * 3 / 4 / WORKER_BYTES).unwrap_or(usize::MAX).max(1);
@@ -171,18 +115,13 @@ impl BackupWriter {
             parent,
             parent_target,
             has_parent,
-            locks: Vec::new(),
+            locks,
         };
         for number in 0..threads {
             let worker = Worker::new(writer.session.clone(), writer.options.compression)?;
             let thread =
                 std::thread::Builder::new().name(format!("backup-{number}")).spawn(move || worker.run());
-            writer.workers.push(thread.map_err(|cause| RepositoryError::Local {
-                action: "start",
-                path: "a worker thread".to_owned(),
-                cause: cause.to_string(),
-                remedy: "raise the limit of threads, or back up with fewer",
-            })?);
+            writer.workers.push(thread.map_err(|cause| no_thread(&cause))?);
         }
         writer.levels[0].before = match (&mut writer.parent, writer.session.known.index(parent_target)) {
             (Some(parent), Some(index)) => parent.root(index),
@@ -363,10 +302,10 @@ impl BackupWriter {
         let root =
             root.ok_or_else(|| RepositoryError::Internal { what: "the root's tree is missing".to_owned() })?;
         let seal = seal(&self.session.unreadable.lock().unwrap_or_else(PoisonError::into_inner));
-        let snapshots = self.snapshots(root, seal)?;
+        let snapshots = snapshots(&self.session, &self.options, self.has_parent, root, seal)?;
         self.drop_unlocked();
         commit(&self.session.targets, snapshots, &self.session.signals).map_err(|stop| self.why(stop))?;
-        self.summary()
+        summary(&self.session)
     }
 
     /// Leaves out destinations whose lock was lost: what the backup refers to may have been pruned meanwhile.
@@ -376,104 +315,6 @@ impl BackupWriter {
                 self.session.targets.drop_target(number, error);
             }
         }
-    }
-
-    /// Returns the JSON of the snapshot for each target; they differ in their parents.
-    fn snapshots(&self, tree: Id, seal: Seal) -> Result<Vec<Vec<u8>>, RepositoryError> {
-        let Seal { extra_tags, larder } = seal;
-        let options = &self.options;
-        let time = time_text(options.time.timestamp(), options.time.offset());
-        let mut tags = options.tags.clone();
-        tags.extend(extra_tags);
-        let mut file = SnapshotFile {
-            time: time.clone(),
-            parent: None,
-            tree,
-            paths: options.paths.clone(),
-            hostname: options.hostname.clone(),
-            username: options.username.clone(),
-            uid: 0,
-            gid: 0,
-            excludes: Vec::new(),
-            tags,
-            original: None,
-            program_version: concat!("larder ", env!("CARGO_PKG_VERSION")).to_owned(),
-            summary: Some(self.snapshot_summary(time)),
-            larder,
-        };
-        let mut snapshots = Vec::new();
-        for target in &self.session.targets.targets {
-            file.parent = target.parent.as_ref().and_then(|id| id.0.parse().ok());
-            if let Some(summary) = &mut file.summary {
-                summary.backup_end = target.repository.clock().now().to_string();
-            }
-            snapshots.push(to_json(&file)?);
-        }
-        Ok(snapshots)
-    }
-
-    fn snapshot_summary(&self, backup_start: String) -> SnapshotSummary {
-        let statistics = &self.session.statistics;
-        let (files, changed) = (get(&statistics.files), get(&statistics.files_changed));
-        let unchanged = get(&statistics.files_unchanged);
-        let directories = get(&statistics.directories);
-        let known = get(&statistics.directories_known).min(directories);
-        SnapshotSummary {
-            backup_start,
-            backup_end: String::new(),
-            files_new: files.saturating_sub(changed).saturating_sub(unchanged),
-            files_changed: changed,
-            files_unmodified: unchanged,
-            dirs_new: if self.has_parent { 0 } else { directories - known },
-            dirs_changed: if self.has_parent { directories - known } else { 0 },
-            dirs_unmodified: known,
-            data_blobs: get(&statistics.new_data_blobs),
-            tree_blobs: get(&statistics.new_tree_blobs),
-            data_added: get(&statistics.new_bytes),
-            data_added_packed: get(&statistics.new_packed_bytes),
-            total_files_processed: files,
-            total_bytes_processed: get(&statistics.processed_bytes),
-        }
-    }
-
-    fn summary(&self) -> Result<BackupSummary, RepositoryError> {
-        let set = &self.session.targets;
-        let mut targets = Vec::new();
-        for (number, target) in set.targets.iter().enumerate() {
-            let failure = set.take_failure(number);
-            let (snapshot, bytes_stored) = set
-                .lock()
-                .get_mut(number)
-                .map_or((None, 0), |state| (state.snapshot.take(), state.stored_bytes));
-            let gone = || RepositoryError::Internal { what: "a destination ended without a word".to_owned() };
-            let snapshot = snapshot.ok_or_else(|| failure.unwrap_or_else(gone));
-            let destination = target.repository.describe();
-            targets.push(TargetOutcome {
-                destination,
-                snapshot,
-                bytes_stored,
-                parent: target.parent.clone(),
-            });
-        }
-        if targets.iter().all(|target| target.snapshot.is_err()) {
-            let first = targets.into_iter().find_map(|target| target.snapshot.err());
-            return Err(first.unwrap_or(RepositoryError::Canceled(Canceled)));
-        }
-        let statistics = &self.session.statistics;
-        let mut unreadable = self.session.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(BackupSummary {
-            targets,
-            files: get(&statistics.files),
-            files_unchanged: get(&statistics.files_unchanged),
-            directories: get(&statistics.directories),
-            specials: get(&statistics.specials),
-            bytes_processed: get(&statistics.processed_bytes),
-            bytes_read: get(&statistics.read_bytes),
-            data_blobs_new: get(&statistics.new_data_blobs),
-            tree_blobs_new: get(&statistics.new_tree_blobs),
-            bytes_new: get(&statistics.new_bytes),
-            unreadable: std::mem::take(&mut *unreadable),
-        })
     }
 }
 

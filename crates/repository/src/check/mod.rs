@@ -60,6 +60,7 @@ impl Repository {
         if options.read_data {
             packs::read_all(self, &index, &packs, options.threads, &mut findings, cancel, counters)?;
         }
+        findings.unindexed = packs.unindexed;
         trees::trace(self, &index, &snapshots, &mut findings, cancel)?;
         let unindexed = packs.unindexed;
         Ok(findings.into_report(snapshots.len() as u64, packs.present() as u64, unindexed))

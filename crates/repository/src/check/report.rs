@@ -61,6 +61,8 @@ pub(super) struct Findings {
     problems: Vec<Problem>,
     bad: HashMap<(BlobKind, Id), usize>,
     pub(super) verified_bytes: u64,
+    /// Packs that no index knows; what is in no index may be in one of them.
+    pub(super) unindexed: u64,
 }
 
 impl Findings {

@@ -14,6 +14,13 @@ use larder_model::Cancel;
 const MISSING: &str = "fetch the pack that holds it from another destination; what is named as lost cannot be restored \
                        from here, and the next backup stores anew what the source still has";
 
+const UNINDEXED: &str = "there are packs that are in no index, and it may be in one of them: rebuild the index, then \
+                         check again";
+
+fn remedy(findings: &Findings) -> &'static str {
+    if findings.unindexed > 0 { UNINDEXED } else { MISSING }
+}
+
 /// A directory that is being looked at.
 struct Level {
     tree: Id,
@@ -77,8 +84,9 @@ fn problem(index: &Index, findings: &mut Findings, kind: BlobKind, id: &Id) -> O
     if index.contains(kind, id) {
         return None;
     }
+    let remedy = remedy(findings);
     let problem =
-        findings.add(format!("the {} blob {id}", kind.as_str()), "it is in no index".to_owned(), MISSING);
+        findings.add(format!("the {} blob {id}", kind.as_str()), "it is in no index".to_owned(), remedy);
     findings.spoil(kind, *id, problem);
     Some(problem)
 }
@@ -102,7 +110,8 @@ fn open(
             }
             Err(error) if error.is_canceled() => return Err(error),
             Err(error) => {
-                let problem = findings.add(format!("the tree blob {tree}"), error.to_string(), MISSING);
+                let remedy = if index.contains(BlobKind::Tree, tree) { MISSING } else { remedy(findings) };
+                let problem = findings.add(format!("the tree blob {tree}"), error.to_string(), remedy);
                 findings.spoil(BlobKind::Tree, *tree, problem);
                 problem
             }

@@ -42,7 +42,7 @@ impl Repository {
     /// [`RepositoryError::Locked`]; those of reading the index; [`RepositoryError::Canceled`].
     pub fn browse(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Browser, RepositoryError> {
         let lock = Lock::shared_if_writable(self, LOCK_WAIT, cancel)?;
-        let index = Arc::new(self.load_index(cancel)?);
+        let index = Arc::new(self.load_readable_index(&snapshot.tree, cancel)?);
         Ok(Browser {
             repository: self.clone(),
             snapshot: snapshot.clone(),

@@ -25,6 +25,7 @@ mod polynomial;
 mod prune;
 mod repository;
 mod restore;
+mod salvage;
 mod snapshot;
 mod time_text;
 mod tree;

@@ -71,7 +71,7 @@ fn open_target(
 ) -> Result<Opening, RepositoryError> {
     // Before the index is read: what it names must not be pruned while this backup refers to it.
     let lock = Lock::shared(repository, LOCK_WAIT, cancel)?;
-    let index = repository.load_index(cancel)?;
+    let index = repository.load_index_of_present_packs(cancel)?;
     let parent = match &options.parent {
         Some(rule) => find_parent(repository, rule, cancel)?,
         None => None,

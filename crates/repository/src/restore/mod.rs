@@ -74,7 +74,7 @@ impl Repository {
         counters: &Counters,
     ) -> Result<RestoreSummary, RepositoryError> {
         let _lock = Lock::shared_if_writable(self, LOCK_WAIT, cancel)?;
-        let index = self.load_index(cancel)?;
+        let index = self.load_readable_index(&snapshot.tree, cancel)?;
         let mut trees = TreeReader::new(self, &index, cancel)?;
         let nodes = self.find_nodes(&mut trees, &index, snapshot, options.path.as_deref())?;
         drop(trees);

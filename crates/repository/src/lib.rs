@@ -12,6 +12,9 @@ mod config;
 mod crypto;
 mod error;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod go_text;
 mod id;
 mod index;

@@ -344,6 +344,14 @@ async fn conflict(
     Ok(conflict)
 }
 
+/// Reads the JSON of a lock and judges it, for tests that feed it damaged ones.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_foreign(json: &[u8]) {
+    if let Ok(lock) = serde_json::from_slice::<LockFile>(json) {
+        let _ = (lock.is_stale(Timestamp::UNIX_EPOCH, |_| false), lock.holder(Timestamp::MAX));
+    }
+}
+
 fn unreadable(id: &Id) -> String {
     let path = ObjectKind::Lock.path(id);
     format!("somebody whose lock ({path}) cannot be read; such a lock counts for 30 minutes")

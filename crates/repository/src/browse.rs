@@ -53,7 +53,7 @@ impl Browser {
         snapshot: &Snapshot,
         cancel: &Cancel,
     ) -> Result<Self, RepositoryError> {
-        let sources = Arc::new(Sources::open(destinations, LOCK_WAIT, cancel)?);
+        let sources = Arc::new(Sources::open(destinations, snapshot.tree, LOCK_WAIT, cancel)?);
         Ok(Self { sources, snapshot: snapshot.clone() })
     }
 

@@ -1,7 +1,7 @@
 //! Compression by zstd, with one context a thread.
 
 use crate::crypto::{NONCE_BYTES, TAG_BYTES};
-use std::io;
+use std::io::{self, Read};
 use zstd::bulk::{Compressor as Zstd, Decompressor as Unzstd};
 use zstd::zstd_safe::{CParameter, ParamSwitch, Strategy};
 
@@ -266,12 +266,21 @@ pub(crate) fn compress_object(json: &[u8]) -> io::Result<Vec<u8>> {
     zstd::bulk::compress(json, 3)
 }
 
+/// The longest metadata object that is taken for one, in bytes; index objects have a few MiB.
+const MOST_OBJECT_BYTES: u64 = 256 << 20;
+
 /// Decompresses a metadata object; its frame need not say how long the content is.
 ///
 /// # Errors
-/// When the bytes are no zstd frame.
+/// When the bytes are no zstd frame, or hold more than [`MOST_OBJECT_BYTES`].
 pub(crate) fn decompress_object(packed: &[u8]) -> io::Result<Vec<u8>> {
-    zstd::stream::decode_all(packed)
+    let mut plain = Vec::new();
+    let mut bounded = zstd::stream::Decoder::new(packed)?.take(MOST_OBJECT_BYTES + 1);
+    bounded.read_to_end(&mut plain)?;
+    if plain.len() as u64 > MOST_OBJECT_BYTES {
+        return Err(io::Error::other("it holds more than 256 MiB once it is decompressed"));
+    }
+    Ok(plain)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub enum RepositoryError {
         version: u32,
     },
     /// An object does not hold what it must.
-    #[error("{object} at {destination} is damaged: {cause}; run a check to see which backups need it")]
+    #[error("{object} at {destination} is damaged: {cause}; {}", remedy_of(object))]
     Damaged {
         /// The object, such as `index/0a1b…` or `the tree 0a1b… in data/0a/0a1b…`.
         object: String,
@@ -158,6 +158,17 @@ impl RepositoryError {
     #[must_use]
     pub const fn is_canceled(&self) -> bool {
         matches!(self, Self::Canceled(_))
+    }
+}
+
+/// Says what to do about a damaged object; `object` begins with its path, where it has one of its own.
+fn remedy_of(object: &str) -> &'static str {
+    match object.split_once('/').map_or(object, |(folder, _)| folder) {
+        "config" => "copy 'config' from another copy of this repository",
+        "keys" => "open it with another of its keys, or copy this one from another copy of this repository",
+        "index" => "no data is lost with it: repair the index, then start again",
+        "snapshots" => "the other backups are not affected: fetch it from another destination, or remove it",
+        _ => "run a check to see which backups need it",
     }
 }
 

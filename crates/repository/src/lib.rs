@@ -16,6 +16,9 @@ mod crypto;
 mod error;
 mod fetch;
 mod gather;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod go_text;
 mod id;
 mod index;
@@ -31,6 +34,7 @@ mod polynomial;
 mod prune;
 mod repository;
 mod restore;
+mod salvage;
 mod snapshot;
 mod sources;
 mod time_text;

@@ -44,13 +44,24 @@ pub enum Presence {
 /// Looks at what lies at a destination.
 ///
 /// # Errors
-/// The destination's.
+/// [`RepositoryError::Missing`] for a repository that lost its configuration; the destination's.
 pub fn probe(handle: &Handle, storage: &dyn Storage) -> Result<Presence, RepositoryError> {
     handle.block_on(async {
         if storage.stat(CONFIG_PATH).await?.is_some() {
             return Ok(Presence::Repository);
         }
         let objects = storage.list("").await?;
+        // Backups are written only where a configuration is.
+        let is_backup = |path: &str| {
+            [ObjectKind::Snapshot, ObjectKind::Index].iter().any(|kind| kind.id_of(path).is_some())
+        };
+        if objects.iter().any(|object| is_backup(&object.path)) {
+            return Err(RepositoryError::Missing {
+                object: CONFIG_PATH.to_owned(),
+                destination: storage.describe(),
+                remedy: "all else is there: copy 'config' from another copy of this repository".to_owned(),
+            });
+        }
         // The configuration is written last: a key file alone is a creation that broke off.
         let foreign = objects.into_iter().find(|object| ObjectKind::Key.id_of(&object.path).is_none());
         Ok(foreign.map_or(Presence::Empty, |object| Presence::Foreign { example: object.path }))
@@ -475,10 +486,10 @@ fn unlock(
     let destination = storage.describe();
     let mut failure = None;
     let mut opened = false;
+    let mut keys = 0;
     for object in handle.block_on(storage.list(ObjectKind::Key.folder()))? {
-        if ObjectKind::Key.id_of(&object.path).is_none() {
-            continue;
-        }
+        let Some(id) = ObjectKind::Key.id_of(&object.path) else { continue };
+        keys += 1;
         let bytes = handle.block_on(storage.get(&object.path))?;
         let key = serde_json::from_slice::<KeyFile>(&bytes)
             .map_err(|e| KeyError::Malformed(e.to_string()))
@@ -490,8 +501,12 @@ fn unlock(
                 }
                 opened = true;
             }
-            Err(KeyError::WrongPassword) => {}
-            Err(KeyError::Malformed(cause)) => {
+            Err(KeyError::WrongPassword) if Id::of(&bytes) == id => {}
+            Err(error) => {
+                let cause = match error {
+                    KeyError::Malformed(cause) => cause,
+                    KeyError::WrongPassword => "its bytes do not have its SHA-256".to_owned(),
+                };
                 failure = Some(RepositoryError::Damaged {
                     object: object.path,
                     destination: destination.clone(),
@@ -503,6 +518,11 @@ fn unlock(
     if opened {
         let cause = "it cannot be decrypted although the key is right".to_owned();
         return Err(RepositoryError::Damaged { object: CONFIG_PATH.to_owned(), destination, cause });
+    }
+    if keys == 0 {
+        let remedy = "without it nothing can be decrypted: copy it from another copy of this repository";
+        let object = "its key file, which belongs below 'keys',".to_owned();
+        return Err(RepositoryError::Missing { object, destination, remedy: remedy.to_owned() });
     }
     Err(failure.unwrap_or(RepositoryError::WrongKey { destination }))
 }

@@ -44,6 +44,8 @@ pub struct SourceFault {
 #[derive(Debug)]
 pub(crate) struct Sources {
     all: Vec<Source>,
+    /// The root of the backup that is read.
+    root: Id,
     cancel: Cancel,
     faults: Mutex<Faults>,
     thaw: Thaw,
@@ -73,9 +75,10 @@ struct Faults {
 }
 
 impl Sources {
-    /// Opens the first of the destinations that can be opened.
+    /// Opens the first of the destinations that can be opened, to read the backup whose root is `root`.
     pub(crate) fn open(
         repositories: &[Repository],
+        root: Id,
         wait: Duration,
         cancel: &Cancel,
     ) -> Result<Self, RepositoryError> {
@@ -86,6 +89,7 @@ impl Sources {
         };
         let sources = Self {
             all: repositories.iter().map(make).collect(),
+            root,
             cancel: cancel.clone(),
             faults: Mutex::default(),
             thaw: Thaw::default(),
@@ -93,7 +97,7 @@ impl Sources {
         };
         let mut failure = None;
         for (number, source) in sources.all.iter().enumerate() {
-            match source.try_open(wait, cancel) {
+            match source.try_open(&root, wait, cancel) {
                 Ok(opened) => {
                     let _ = source.opened.set(Some(opened));
                     return Ok(sources);
@@ -172,7 +176,7 @@ impl Sources {
     /// Returns the index of a destination; opens it where that has not been done.
     pub(crate) fn index(&self, number: usize) -> Option<&Index> {
         let source = self.all.get(number)?;
-        let open = || match source.try_open(LOCK_WAIT, &self.cancel) {
+        let open = || match source.try_open(&self.root, LOCK_WAIT, &self.cancel) {
             Ok(opened) => Some(opened),
             Err(error) => {
                 self.note(number, "its index".to_owned(), error.to_string());
@@ -267,8 +271,8 @@ impl Sources {
 }
 
 impl Source {
-    fn try_open(&self, wait: Duration, cancel: &Cancel) -> Result<Opened, RepositoryError> {
+    fn try_open(&self, root: &Id, wait: Duration, cancel: &Cancel) -> Result<Opened, RepositoryError> {
         let lock = Lock::shared_if_writable(&self.repository, wait, cancel)?;
-        Ok(Opened { index: self.repository.load_index(cancel)?, _lock: lock })
+        Ok(Opened { index: self.repository.load_readable_index(root, cancel)?, _lock: lock })
     }
 }

@@ -66,13 +66,14 @@ pub struct FaultyStorage {
     inner: Arc<dyn Storage>,
     rules: Mutex<Vec<Rule>>,
     log: Mutex<Vec<(Call, String)>>,
+    hit: Mutex<Option<(Call, String)>>,
 }
 
 impl FaultyStorage {
     /// Wraps a destination.
     #[must_use]
     pub fn new(inner: Arc<dyn Storage>) -> Arc<Self> {
-        Arc::new(Self { inner, rules: Mutex::default(), log: Mutex::default() })
+        Arc::new(Self { inner, rules: Mutex::default(), log: Mutex::default(), hit: Mutex::default() })
     }
 
     /// Makes the n-th call of a kind from now on go wrong, once; 1 is the next.
@@ -93,6 +94,17 @@ impl FaultyStorage {
     /// Makes the n-th call of whatever kind and all after it go wrong, until [`FaultyStorage::heal`]: a destination that goes down.
     pub fn down_from(&self, nth: u64, fault: Fault) {
         self.add(None, "", nth, u64::MAX, fault);
+    }
+
+    /// Makes so many calls of a kind whose path contains a text go wrong, then no more.
+    pub fn sometimes(&self, call: Call, text: &str, times: u64, fault: Fault) {
+        self.add(Some(call), text, 1, times, fault);
+    }
+
+    /// Returns the first call that went wrong, with its path.
+    #[must_use]
+    pub fn hit(&self) -> Option<(Call, String)> {
+        self.hit.lock().unwrap().clone()
     }
 
     /// Takes all faults away; calls that hang stay hanging.
@@ -125,7 +137,11 @@ impl FaultyStorage {
     /// Records a call and finds the fault for it. Waits out a stall; returns the rest for the call itself.
     async fn begin(&self, call: Call, path: &str) -> Result<Option<Fault>, StorageError> {
         self.log.lock().unwrap().push((call, path.to_owned()));
-        match self.fault_for(call, path) {
+        let fault = self.fault_for(call, path);
+        if fault.is_some() {
+            self.hit.lock().unwrap().get_or_insert_with(|| (call, path.to_owned()));
+        }
+        match fault {
             Some(Fault::Fail(kind)) => Err(self.error(kind, path)),
             Some(Fault::Stall(time)) => {
                 tokio::time::sleep(time).await;

@@ -1,4 +1,5 @@
-//! The end of a backup: on each destination by itself, packs durable, then index, then snapshot.
+//! The end of a backup: on each destination by itself, packs durable, then index, then snapshot,
+//! and each proved to be there before the next relies on it.
 
 use super::pack_pool::LOOK;
 use super::session::Signals;
@@ -94,9 +95,12 @@ async fn commit_one(
     if targets.live() & (1 << number) == 0 {
         return Err(Canceled.into());
     }
+    targets.prove(number).await?;
     targets.write_index(number).await?;
+    targets.prove(number).await?;
     let (id, bytes) = targets.targets[number].repository.seal_object(&json)?;
     gate.pass()?;
     targets.put(number, &ObjectKind::Snapshot.path(&id), bytes).await?;
+    targets.prove(number).await?;
     Ok(BackupId(id.to_hex()))
 }

@@ -14,6 +14,7 @@ mod options;
 mod pack_pool;
 mod packers;
 mod parent;
+mod proof;
 mod queue;
 mod session;
 mod store;

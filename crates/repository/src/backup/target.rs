@@ -3,6 +3,7 @@
 use super::known::Targets;
 use super::options::BackupOptions;
 use super::pack_pool::Ticket;
+use super::proof::Written;
 use crate::blob::{BlobKind, PackedBlob};
 use crate::crypto::MasterKey;
 use crate::error::RepositoryError;
@@ -49,6 +50,8 @@ pub(super) struct TargetState {
     unindexed_blobs: usize,
     running: HashMap<u64, AbortHandle>,
     next_ticket: u64,
+    /// What was written and is still to be proved.
+    pub(super) written: Vec<Written>,
     pub(super) stored_bytes: u64,
     pub(super) snapshot: Option<BackupId>,
     /// Whether the end of the backup has begun here: nothing more comes but index and snapshot.
@@ -119,6 +122,7 @@ impl TargetSet {
                 unindexed_blobs: 0,
                 running: HashMap::new(),
                 next_ticket: 0,
+                written: Vec::new(),
                 stored_bytes: 0,
                 snapshot: None,
                 committing: false,
@@ -301,6 +305,10 @@ impl TargetSet {
         let _permit = target.permits.acquire().await;
         let storage: &dyn Storage = &**target.repository.storage();
         let mut pause = FIRST_PAUSE;
+        let written = Written { path: path.to_owned(), bytes: bytes.len() as u64 };
+        if let Some(state) = self.lock().get_mut(number) {
+            state.written.push(written);
+        }
         for attempt in 1.. {
             let put =
                 if cold { storage.put_cold(path, bytes.clone()) } else { storage.put(path, bytes.clone()) };

@@ -67,6 +67,7 @@ impl Repository {
         if options.read_data {
             packs::read_all(self, &index, &packs, options, &mut findings, cancel, counters)?;
         }
+        findings.unindexed = packs.unindexed;
         let mut judge = ByFindings { index: &index, findings: &mut findings };
         trees::trace(self, &index, &snapshots, &mut judge, cancel)?;
         let unindexed = packs.unindexed;

@@ -67,6 +67,8 @@ pub(super) struct Findings {
     pub(super) read_packs: u64,
     pub(super) cold_packs: u64,
     pub(super) verified_bytes: u64,
+    /// Packs that no index knows; what is in no index may be in one of them.
+    pub(super) unindexed: u64,
 }
 
 impl Findings {

@@ -14,6 +14,9 @@ use larder_model::Cancel;
 const MISSING: &str = "fetch the pack that holds it from another destination; what is named as lost cannot be restored \
                        from here, and the next backup stores anew what the source still has";
 
+const UNINDEXED: &str = "there are packs that are in no index, and it may be in one of them: rebuild the index, then \
+                         check again";
+
 /// Says what cannot be had, and is told what is lost with it.
 pub(super) trait Judge {
     /// Why a blob cannot be had.
@@ -121,6 +124,13 @@ pub(super) struct ByFindings<'a> {
     pub(super) findings: &'a mut Findings,
 }
 
+impl ByFindings<'_> {
+    /// What to do about a blob that is in no index.
+    const fn remedy(&self) -> &'static str {
+        if self.findings.unindexed > 0 { UNINDEXED } else { MISSING }
+    }
+}
+
 impl Judge for ByFindings<'_> {
     /// The number of a problem.
     type Fault = usize;
@@ -133,13 +143,15 @@ impl Judge for ByFindings<'_> {
             return None;
         }
         let object = format!("the {} blob {id}", kind.as_str());
-        let problem = self.findings.add(object, "it is in no index".to_owned(), MISSING);
+        let problem = self.findings.add(object, "it is in no index".to_owned(), self.remedy());
         self.findings.spoil(kind, *id, problem);
         Some(problem)
     }
 
     fn unreadable(&mut self, tree: &Id, error: &RepositoryError) -> usize {
-        let problem = self.findings.add(format!("the tree blob {tree}"), error.to_string(), MISSING);
+        let known = self.index.contains(BlobKind::Tree, tree);
+        let remedy = if known { MISSING } else { self.remedy() };
+        let problem = self.findings.add(format!("the tree blob {tree}"), error.to_string(), remedy);
         self.findings.spoil(BlobKind::Tree, *tree, problem);
         problem
     }

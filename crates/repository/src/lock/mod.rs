@@ -16,6 +16,7 @@ use crate::repository::Repository;
 use file::{LockFile, STALE_AFTER};
 use jiff::{SignedDuration, Timestamp};
 use larder_model::Cancel;
+use larder_storage::{StorageError, StorageErrorKind};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,8 @@ const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an exclusive lock waits before it looks again, for destinations whose listings lag; as restic has it.
 const SETTLE: Duration = Duration::from_millis(200);
+/// How often the removal of a lock is tried.
+const REMOVALS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -95,7 +98,10 @@ impl Lock {
         Self::take(repository, true, wait, cancel)
     }
 
-    /// Takes a shared lock where the destination lets us write; a copy that can only be read needs none.
+    /// Takes a shared lock for reading, where that is possible.
+    ///
+    /// A copy that can only be read needs none. And a lock of somebody else that nobody can read holds up a reader for no
+    /// longer than `wait`: should its holder be alive and remove something, then what is read is right or an error.
     pub(crate) fn shared_if_writable(
         repository: &Repository,
         wait: Duration,
@@ -103,10 +109,13 @@ impl Lock {
     ) -> Result<Option<Self>, RepositoryError> {
         match Self::shared(repository, wait, cancel) {
             Err(RepositoryError::Storage(error))
-                if error.kind == larder_storage::StorageErrorKind::Denied
-                    || error.kind == larder_storage::StorageErrorKind::Full =>
+                if error.kind == StorageErrorKind::Denied || error.kind == StorageErrorKind::Full =>
             {
                 Ok(None)
+            }
+            Err(locked @ RepositoryError::Locked { .. }) => {
+                let conflict = repository.handle().block_on(conflict(repository, false, None, true))?;
+                conflict.map_or(Ok(None), |_| Err(locked))
             }
             lock => lock.map(Some),
         }
@@ -151,10 +160,15 @@ impl Lock {
         let token = Id::of(&token).to_hex();
         guard(&HELD).insert(token.clone());
         let refreshed = repository.clock().now();
-        let written = repository.write_object(ObjectKind::Lock, &LockFile::own(exclusive, &token, refreshed));
-        let id = written.inspect_err(|_| {
+        let (id, sealed) = repository.seal_value(&LockFile::own(exclusive, &token, refreshed))?;
+        let (storage, path) = (repository.storage(), ObjectKind::Lock.path(&id));
+        let written = repository.handle().block_on(storage.put(&path, sealed));
+        if let Err(error) = written {
             guard(&HELD).remove(&token);
-        })?;
+            // The destination may have taken it and only its answer was lost.
+            let _ = repository.handle().block_on(remove(repository, &id));
+            return Err(error.into());
+        }
         let held = Arc::new(Held {
             repository: repository.clone(),
             exclusive,
@@ -234,7 +248,20 @@ async fn keep(held: Arc<Held>, mut stopped: watch::Receiver<bool>) {
         let _ = tokio::time::timeout(REFRESH_TIMEOUT, held.refresh()).await;
     }
     let id = guard(&held.state).id;
-    let _ = held.repository.storage().delete(&ObjectKind::Lock.path(&id)).await;
+    let _ = tokio::time::timeout(REFRESH_TIMEOUT, remove(&held.repository, &id)).await;
+}
+
+/// Removes an own lock, again where that may help: for others it counts until it is stale.
+async fn remove(repository: &Repository, id: &Id) -> Result<(), StorageError> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..REMOVALS {
+        match repository.storage().delete(&ObjectKind::Lock.path(id)).await {
+            Err(error) if !matches!(error.kind, StorageErrorKind::Denied) => tokio::time::sleep(pause).await,
+            outcome => return outcome,
+        }
+        pause *= 2;
+    }
+    repository.storage().delete(&ObjectKind::Lock.path(id)).await
 }
 
 impl Held {
@@ -272,6 +299,16 @@ async fn others(
     exclusive: bool,
     own: Option<&Id>,
 ) -> Result<Option<String>, RepositoryError> {
+    conflict(repository, exclusive, own, false).await
+}
+
+/// Does as [`others`]; may pass over locks that cannot be read.
+async fn conflict(
+    repository: &Repository,
+    exclusive: bool,
+    own: Option<&Id>,
+    only_readable: bool,
+) -> Result<Option<String>, RepositoryError> {
     let storage = repository.storage();
     let now = repository.clock().now();
     let mut present = BTreeSet::new();
@@ -292,16 +329,32 @@ async fn others(
             let _ = storage.delete(&object.path).await;
             continue;
         }
+        if only_readable && lock.is_none() {
+            continue;
+        }
         // A lock that cannot be read may be exclusive.
         if exclusive || lock.as_ref().is_none_or(|lock| lock.exclusive) {
             let holder = lock.map(|lock| lock.holder(now));
-            conflict = holder.or_else(|| Some(format!("somebody whose lock ({id}) cannot be read")));
+            conflict = holder.or_else(|| Some(unreadable(&id)));
         }
     }
     if let Some(seen) = guard(&SEEN).get_mut(repository.id()) {
         seen.retain(|id, _| present.contains(id));
     }
     Ok(conflict)
+}
+
+/// Reads the JSON of a lock and judges it, for tests that feed it damaged ones.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_foreign(json: &[u8]) {
+    if let Ok(lock) = serde_json::from_slice::<LockFile>(json) {
+        let _ = (lock.is_stale(Timestamp::UNIX_EPOCH, |_| false), lock.holder(Timestamp::MAX));
+    }
+}
+
+fn unreadable(id: &Id) -> String {
+    let path = ObjectKind::Lock.path(id);
+    format!("somebody whose lock ({path}) cannot be read; such a lock counts for 30 minutes")
 }
 
 fn first_seen(repository: &Repository, id: Id, now: Timestamp) -> Timestamp {

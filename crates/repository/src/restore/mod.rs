@@ -94,7 +94,7 @@ pub fn restore_from(
     cancel: &Cancel,
     counters: &Counters,
 ) -> Result<RestoreSummary, RepositoryError> {
-    let sources = Sources::open(destinations, LOCK_WAIT, cancel)?;
+    let sources = Sources::open(destinations, snapshot.tree, LOCK_WAIT, cancel)?;
     sources.thaw().poll_every(options.poll_cold);
     sources.wait_for_at_most(options.patience);
     let mut trees = Trees::new(&sources);

@@ -1,7 +1,12 @@
 //! What the tests of this crate share: a runtime, repositories in temporary places, and a plain walk.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses its part")]
 
+pub mod cuts;
+pub mod flips;
+pub mod full;
+pub mod kills;
 pub mod made;
+pub mod specimen;
 pub mod walk;
 
 use larder_model::{Cancel, Clock, Counters};

@@ -10,6 +10,7 @@ use larder_repository::{
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::process::Command;
 
 /// As many bytes as the pipeline reads of a file at once.
 const READ_BYTES: usize = 2 << 20;
@@ -189,6 +190,8 @@ fn print_share(steps: &[Steps], tree: &Path, scratch: &Path, runs: usize) -> Res
         for _ in 0..runs.max(1) {
             let destination = scratch.join("repository");
             let targets = backup::repositories(runtime.handle(), &[&destination.to_string_lossy()])?;
+            // What earlier runs left to be written or freed must not slow down this one.
+            Command::new("sync").status()?;
             let work = || backup::tree(tree, &targets, backup::options(threads));
             taken.push(cost::of_process(work)?.1);
             fs::remove_dir_all(&destination)?;

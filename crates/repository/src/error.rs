@@ -98,6 +98,15 @@ pub enum RepositoryError {
         /// Who holds the lock: process, host and since when.
         holder: String,
     },
+    /// The key that opens the repository is to be removed.
+    #[error(
+        "the key that opened the repository at {destination} stays, so that the last never goes; change it instead, \
+         or open the repository with another key to remove this one"
+    )]
+    KeyInUse {
+        /// The repository.
+        destination: String,
+    },
     /// The own lock could not be renewed, so that others may work on what it protected.
     #[error(
         "the lock on the repository at {destination} could not be renewed in time, so the work was stopped; \

@@ -181,6 +181,33 @@ impl Repository {
         snapshots.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.id.cmp(&b.id)));
         Ok(snapshots)
     }
+
+    /// Reads every backup but those whose objects are damaged, in the order of their names.
+    ///
+    /// # Errors
+    /// A failure that is no proof of damage.
+    pub(crate) fn snapshots_but_damaged(&self, cancel: &Cancel) -> Result<Vec<Snapshot>, RepositoryError> {
+        let mut snapshots = Vec::new();
+        for (id, _) in self.list(ObjectKind::Snapshot)? {
+            match self.read_snapshot(&id, cancel) {
+                Ok(snapshot) => snapshots.push(snapshot),
+                Err(error) if error.proves_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(snapshots)
+    }
+
+    /// Reads one backup.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Damaged`] naming it; the destination's; [`RepositoryError::Canceled`].
+    pub(crate) fn read_snapshot(&self, id: &Id, cancel: &Cancel) -> Result<Snapshot, RepositoryError> {
+        let path = ObjectKind::Snapshot.path(id);
+        let sealed = self.fetch(&path, cancel)?;
+        let json = self.open_object(ObjectKind::Snapshot, id, &sealed)?;
+        Snapshot::from_json(id, &json).map_err(|cause| self.damaged(path, cause))
+    }
 }
 
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, RepositoryError> {

@@ -34,6 +34,7 @@ mod pack;
 mod polynomial;
 mod presence;
 mod prune;
+mod repair;
 mod repository;
 mod restore;
 mod snapshot;
@@ -71,6 +72,7 @@ pub use pack::{FinishedPack, HeaderError, PACK_BYTES, PackBuilder, header_bytes,
 pub use polynomial::Polynomial;
 pub use presence::{Presence, probe};
 pub use prune::{PruneOptions, PruneSummary};
+pub use repair::{DamagedBackups, Remedy, RepairOptions, RepairReport, Repaired, VisitLoss};
 pub use repository::Repository;
 pub use restore::{RestoreFailure, RestoreOptions, RestoreSummary};
 pub use snapshot::{Snapshot, SnapshotSummary};

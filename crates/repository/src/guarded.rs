@@ -25,7 +25,7 @@ const LOOKS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A repository under a lock, and the flag that aborts the work on it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guarded {
     pub(crate) repository: Repository,
     pub(crate) cancel: Cancel,

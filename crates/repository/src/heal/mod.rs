@@ -93,15 +93,9 @@ impl Repository {
     ) -> Result<HealSummary, RepositoryError> {
         self.expect_twins(sources)?;
         let guarded = Guarded::new(self, Lock::shared(self, options.wait, cancel)?, cancel);
-        let mut locks = Vec::with_capacity(sources.len());
+        let mut healing = Healing::begin(guarded, sources, options.wait, counters)?;
         for source in sources {
-            locks.push(Lock::shared_if_writable(source, options.wait, cancel)?);
-        }
-        let summary = HealSummary::default();
-        let (healed, failed) = (Vec::new(), Vec::new());
-        let mut healing = Healing { guarded, sources, locks, options, counters, summary, healed, failed };
-        for source in sources {
-            healing.take_from(source)?;
+            healing.take_from(source, options)?;
         }
         Ok(healing.into_summary())
     }
@@ -118,18 +112,33 @@ impl Repository {
 }
 
 /// A healing under way.
-struct Healing<'a> {
+pub(crate) struct Healing<'a> {
     guarded: Guarded,
     sources: &'a [Repository],
     locks: Vec<Option<Lock>>,
-    options: &'a HealOptions,
     counters: &'a Counters,
     summary: HealSummary,
     healed: Vec<Snapshot>,
     failed: Vec<(Snapshot, String)>,
 }
 
-impl Healing<'_> {
+impl<'a> Healing<'a> {
+    /// Begins to copy into a repository under a lock; the sources are locked too, so that nothing is pruned there.
+    pub(crate) fn begin(
+        guarded: Guarded,
+        sources: &'a [Repository],
+        wait: Duration,
+        counters: &'a Counters,
+    ) -> Result<Self, RepositoryError> {
+        let mut locks = Vec::with_capacity(sources.len());
+        for source in sources {
+            locks.push(Lock::shared_if_writable(source, wait, &guarded.cancel)?);
+        }
+        let summary = HealSummary::default();
+        let (healed, failed) = (Vec::new(), Vec::new());
+        Ok(Self { guarded, sources, locks, counters, summary, healed, failed })
+    }
+
     fn into_summary(self) -> HealSummary {
         let Self { mut summary, healed, failed, .. } = self;
         let mut named: Vec<Snapshot> = Vec::new();
@@ -144,17 +153,27 @@ impl Healing<'_> {
         summary
     }
 
+    pub(crate) const fn sources(&self) -> &'a [Repository] {
+        self.sources
+    }
+
+    /// Says how many packs were copied or written so far.
+    pub(crate) const fn packs(&self) -> u64 {
+        self.summary.packs_copied + self.summary.packs_written
+    }
+
+    /// Returns an error once the work is aborted or a lock is lost.
     fn check(&self) -> Result<(), RepositoryError> {
         self.guarded.check()?;
         self.locks.iter().flatten().try_for_each(Lock::check)
     }
 
-    fn take_from(&mut self, source: &Repository) -> Result<(), RepositoryError> {
+    fn take_from(&mut self, source: &Repository, options: &HealOptions) -> Result<(), RepositoryError> {
         self.counters.set_current("looking for what is lacking");
         let here = &self.guarded.repository;
         let present = here.snapshots_but_damaged(&self.guarded.cancel)?;
         let wanted = |backup: &Snapshot| {
-            self.options.backups.as_ref().is_none_or(|wanted| wanted.contains(&backup.id))
+            options.backups.as_ref().is_none_or(|wanted| wanted.contains(&backup.id))
                 && !present.iter().any(|other| is_same_backup(other, backup))
         };
         let mut lacking: Vec<Snapshot> =
@@ -163,16 +182,10 @@ impl Healing<'_> {
             return Ok(());
         }
         lacking.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.id.cmp(&b.id)));
-        let index = source.load_index(&self.guarded.cancel)?;
-        let lacking = self.complete(source, &index, lacking)?;
+        let lacking = self.bring(source, lacking)?;
         if lacking.is_empty() {
             return Ok(());
         }
-        let held = Held::load(&self.guarded)?;
-        let plan = Plan::make(source, &index, &held, &lacking, &self.guarded.cancel)?;
-        drop(held);
-        packs::copy(self, source, &index, plan)?;
-        drop(index);
         self.counters.set_current("looking whether everything is there");
         let held = Held::load(&self.guarded)?;
         let lacking = self.complete(&self.guarded.repository.clone(), &held.index, lacking)?;
@@ -180,6 +193,23 @@ impl Healing<'_> {
             self.copy_snapshot(source, backup)?;
         }
         Ok(())
+    }
+
+    /// Copies what is lacking of the data of backups, and returns those of which the source has everything.
+    pub(crate) fn bring(
+        &mut self,
+        source: &Repository,
+        backups: Vec<Snapshot>,
+    ) -> Result<Vec<Snapshot>, RepositoryError> {
+        let index = source.load_index(&self.guarded.cancel)?;
+        let backups = self.complete(source, &index, backups)?;
+        if !backups.is_empty() {
+            let held = Held::load(&self.guarded)?;
+            let plan = Plan::make(source, &index, &held, &backups, &self.guarded.cancel)?;
+            drop(held);
+            packs::copy(self, source, &index, plan)?;
+        }
+        Ok(backups)
     }
 
     /// Returns those of the backups of which a repository holds everything; the others are failures.

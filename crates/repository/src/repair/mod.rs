@@ -7,6 +7,7 @@
 //! is left where it is, named by no index, for the next prune; a backup that lost files is replaced only on request.
 
 mod lost;
+mod missing;
 mod packs;
 mod rebuild;
 mod refetch;
@@ -16,6 +17,7 @@ mod survey;
 use crate::check::Loss;
 use crate::error::RepositoryError;
 use crate::guarded::Guarded;
+use crate::heal::Healing;
 use crate::id::Id;
 use crate::layout::ObjectKind;
 use crate::lock::Lock;
@@ -40,7 +42,8 @@ pub enum DamagedBackups {
 /// How a repair is to be made.
 #[derive(Clone, Debug)]
 pub struct RepairOptions {
-    /// Whether every pack is read whole and compared with its name, to find damage that sizes do not show.
+    /// Whether every pack is read whole and compared with its name, to find damage that sizes do not show. Packs of
+    /// directories, which every backup needs, are read in any case.
     pub read_data: bool,
     /// What is done with backups of which something is lost for good.
     pub damaged_backups: DamagedBackups,
@@ -91,6 +94,8 @@ pub struct Repaired {
 pub struct RepairReport {
     /// Every damaged object.
     pub objects: Vec<Repaired>,
+    /// Packs that no index named any more, and that a twin has.
+    pub packs_fetched: u64,
     /// Packs that no index named and that are named again.
     pub packs_found: u64,
     /// New packs of saved blobs.
@@ -133,13 +138,12 @@ impl Repository {
     ) -> Result<RepairReport, RepositoryError> {
         self.expect_twins(twins)?;
         let guarded = Guarded::new(self, Lock::exclusive(self, options.wait, cancel)?, cancel);
-        let repair = Repair { guarded, twins, options, counters };
+        let twins = Healing::begin(guarded.clone(), twins, options.wait, counters)?;
+        let mut repair = Repair { guarded, twins, options, counters };
         let mut report = RepairReport::default();
         counters.set_current("looking for damage");
         let mut survey = Survey::load(&repair.guarded)?;
-        if options.read_data {
-            packs::read_all(&repair, &mut survey)?;
-        }
+        packs::read_all(&repair, &mut survey)?;
         counters.set_current("fetching what is damaged");
         let mut found = packs::examine(&repair, &mut survey, &mut report)?;
         counters.set_current("saving what is left of damaged packs");
@@ -148,6 +152,7 @@ impl Repository {
         rebuild::rebuild(&repair, &survey, found, &mut report)?;
         drop(survey);
         refetch::snapshots(&repair, &mut report)?;
+        missing::fetch(&mut repair, &mut report)?;
         counters.set_current("looking for what is lost");
         lost::find(&repair, on_loss, &mut report)?;
         Ok(report)
@@ -157,7 +162,8 @@ impl Repository {
 /// A repair under way.
 struct Repair<'a> {
     guarded: Guarded,
-    twins: &'a [Repository],
+    /// Locked, so that nothing is pruned there meanwhile.
+    twins: Healing<'a>,
     options: &'a RepairOptions,
     counters: &'a Counters,
 }

@@ -26,18 +26,24 @@ fn listing(id: &Id, blobs: &[PackedBlob]) -> IndexedPack {
     IndexedPack { id: *id, blobs: blobs.iter().map(IndexedBlob::from).collect() }
 }
 
-/// Reads every pack whole, and notes those whose bytes do not have the hash that they are named by.
+/// Says whether packs of this kind are read whole.
+fn reads(repair: &Repair<'_>, kind: BlobKind) -> bool {
+    repair.options.read_data || kind == BlobKind::Tree
+}
+
+/// Reads packs whole, and notes those whose bytes do not have the hash that they are named by.
 pub(super) fn read_all(repair: &Repair<'_>, survey: &mut Survey) -> Result<(), RepositoryError> {
     let (repository, guarded) = (&repair.guarded.repository, &repair.guarded);
     let next = AtomicUsize::new(0);
     let (faults, failure) = (Mutex::new(Vec::new()), Mutex::new(None));
-    let packs = &survey.packs;
+    let (packs, survey_index) = (&survey.packs, &survey.index);
     let run = || -> Result<(), RepositoryError> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(pack) = packs.get(number) else { return Ok(()) };
             guarded.check()?;
-            if pack.fault.is_some() {
+            let kind = survey_index.packs().get(number).map_or(BlobKind::Data, |pack| pack.kind);
+            if pack.fault.is_some() || !reads(repair, kind) {
                 continue;
             }
             let fault = match repository.fetch(&ObjectKind::Pack.path(&pack.id), &guarded.cancel) {
@@ -113,9 +119,17 @@ pub(super) fn examine(
     strays.sort_unstable();
     for (id, bytes) in strays {
         repair.guarded.check()?;
-        match blobs_of(repair, &id, bytes) {
-            Ok(blobs) => {
+        match blobs_of(repair, &id, bytes).and_then(|blobs| Ok((is_right(repair, &id, &blobs)?, blobs))) {
+            Ok((true, blobs)) => {
                 report.packs_found += 1;
+                found.insert(id, listing(&id, &blobs));
+            }
+            Ok((false, blobs)) => {
+                let cause = "its bytes do not have the SHA-256 that it is named by".to_owned();
+                let refetched = repair.refetch(ObjectKind::Pack, &id)?;
+                let remedy = refetched.map_or(Remedy::None, |(_, from)| Remedy::Refetched { from });
+                report.note(ObjectKind::Pack, &id, cause, remedy);
+                // Most of it may be right all the same.
                 found.insert(id, listing(&id, &blobs));
             }
             Err(error) if !error.proves_damage() => return Err(error),
@@ -135,6 +149,15 @@ pub(super) fn examine(
         }
     }
     Ok(found)
+}
+
+/// Says whether a pack with these blobs has the hash that it is named by, where packs of its kind are read whole.
+fn is_right(repair: &Repair<'_>, id: &Id, blobs: &[PackedBlob]) -> Result<bool, RepositoryError> {
+    if !blobs.iter().any(|blob| reads(repair, blob.kind)) {
+        return Ok(true);
+    }
+    let path = ObjectKind::Pack.path(id);
+    Ok(Id::of(&repair.guarded.repository.fetch(&path, &repair.guarded.cancel)?) == *id)
 }
 
 /// Reads the header of a pack: two short reads.
@@ -187,7 +210,7 @@ pub(super) fn salvage(
         Vec::new()
     } else {
         let load = |twin| Repository::load_index(twin, &repair.guarded.cancel).map(|index| (twin, index));
-        repair.twins.iter().map(load).collect::<Result<_, _>>()?
+        repair.twins.sources().iter().map(load).collect::<Result<_, _>>()?
     };
     let mut origins = vec![Origin { repository: &repair.guarded.repository, index: &survey.index }];
     origins.extend(indexes.iter().map(|(repository, index)| Origin { repository, index }));

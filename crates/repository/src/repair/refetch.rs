@@ -19,7 +19,7 @@ impl Repair<'_> {
     ) -> Result<Option<(Bytes, String)>, RepositoryError> {
         let (cancel, path) = (&self.guarded.cancel, kind.path(id));
         let mut doubt = None;
-        for twin in self.twins {
+        for twin in self.twins.sources() {
             match twin.fetch(&path, cancel) {
                 Ok(bytes) if Id::of(&bytes) == *id => {
                     // Not with `put`: where that fails, what is left of the damaged object must stay.

@@ -2,7 +2,7 @@
 
 use crate::crypto::NoRandomness;
 use larder_model::Canceled;
-use larder_storage::StorageError;
+use larder_storage::{StorageError, StorageErrorKind};
 
 /// A failed piece of work on a repository: what it was about, where, why it failed and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,26 @@ pub enum RepositoryError {
         /// Who holds the lock: process, host and since when.
         holder: String,
     },
+    /// The key that opens the repository is to be removed.
+    #[error(
+        "the key that opened the repository at {destination} stays, so that the last never goes; change it instead, \
+         or open the repository with another key to remove this one"
+    )]
+    KeyInUse {
+        /// The repository.
+        destination: String,
+    },
+    /// Objects are to be copied between repositories that do not share their master key.
+    #[error(
+        "{other} does not share the master key of {destination}, so nothing can be copied between them; only repositories \
+         that were made as destinations of the same backups do"
+    )]
+    NotTwins {
+        /// Where to.
+        destination: String,
+        /// Where from.
+        other: String,
+    },
     /// The own lock could not be renewed, so that others may work on what it protected.
     #[error(
         "the lock on the repository at {destination} could not be renewed in time, so the work was stopped; \
@@ -158,6 +178,18 @@ impl RepositoryError {
     #[must_use]
     pub const fn is_canceled(&self) -> bool {
         matches!(self, Self::Canceled(_))
+    }
+
+    /// Says whether the failure proves that an object is gone or does not hold what it must. A destination that is out of
+    /// reach, refuses, or fails for whatever other reason proves nothing.
+    pub(crate) const fn proves_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Missing { .. } => true,
+            Self::Storage(error) => {
+                matches!(error.kind, StorageErrorKind::NotFound | StorageErrorKind::Damaged)
+            }
+            _ => false,
+        }
     }
 }
 

@@ -5,11 +5,12 @@
 //! panic or take memory out of proportion whatever they are given.
 
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::crypto::MasterKey;
 use crate::id::Id;
 use crate::index::IndexBuilder;
 use crate::index_file::IndexFile;
-use crate::keys::{Credentials, KeyFile};
+use crate::keys::KeyFile;
 use crate::pack::{read_header, read_pack};
 use crate::prune::pack_bytes;
 use crate::snapshot::Snapshot;

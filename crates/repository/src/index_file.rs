@@ -12,6 +12,21 @@ pub struct IndexFile {
     pub supersedes: Vec<Id>,
     /// The packs.
     pub packs: Vec<IndexedPack>,
+    /// Packs that are named no more and go after a while, in the form that rustic gave them; restic ignores them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packs_to_delete: Vec<RetiredPack>,
+}
+
+/// A pack that no backup needs any more and that stays for those who may still be reading it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredPack {
+    /// The pack's name.
+    pub id: Id,
+    /// Its blobs.
+    pub blobs: Vec<IndexedBlob>,
+    /// Since when it is named no more, as RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
 }
 
 /// One pack in an index object.
@@ -86,6 +101,7 @@ mod tests {
         let file = IndexFile {
             supersedes: Vec::new(),
             packs: vec![IndexedPack { id, blobs: vec![blob(0), blob(9)] }],
+            packs_to_delete: Vec::new(),
         };
         let json = serde_json::to_string(&file).unwrap();
         let expected = format!(
@@ -96,8 +112,18 @@ mod tests {
     }
 
     #[test]
+    fn retired_packs_are_read_as_rustic_writes_them() {
+        let id = Id::of(b"x");
+        let json = format!(
+            r#"{{"packs":[],"packs_to_delete":[{{"id":"{id}","blobs":[],"time":"2026-01-02T03:04:05.6+01:00","size":9}}]}}"#
+        );
+        let file: IndexFile = serde_json::from_str(&json).unwrap();
+        assert_eq!(file.packs_to_delete[0].time.as_deref(), Some("2026-01-02T03:04:05.6+01:00"));
+    }
+
+    #[test]
     fn older_fields_are_ignored() {
-        let json = r#"{"supersedes":[],"packs":[],"packs_to_delete":[]}"#;
+        let json = r#"{"supersedes":[],"packs":[],"other":[]}"#;
         assert_eq!(serde_json::from_str::<IndexFile>(json).unwrap(), IndexFile::default());
     }
 }

@@ -1,30 +1,19 @@
 //! Key files: the master key, encrypted under a password by way of scrypt.
 
+use crate::credentials::{Credentials, Stretch};
 use crate::crypto::{MasterKey, NoRandomness, OVERHEAD_BYTES, fill_random};
+use crate::key_ring::{KeyRing, name_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use larder_model::{Clock, Secret};
+use larder_model::Clock;
 use scrypt::{Params, scrypt};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What opens a repository.
-#[derive(Clone, Debug)]
-pub enum Credentials {
-    /// A password, as stock restic takes it.
-    Password(Secret),
-}
-
-impl Credentials {
-    pub(crate) fn password(&self) -> &[u8] {
-        match self {
-            Self::Password(secret) => secret.expose().as_bytes(),
-        }
-    }
-}
-
 /// The parameters with which new key files are made, in the region of restic's own calibration.
 const LOG_N: u8 = 15;
+/// The same where stretching gains nothing: see [`Stretch::Light`]. A thousandth of a second or so.
+const LIGHT_LOG_N: u8 = 10;
 const R: u32 = 8;
 const P: u32 = 1;
 /// restic refuses any other length.
@@ -58,6 +47,15 @@ pub struct KeyFile {
     pub salt: String,
     /// The sealed master key, in Base64.
     pub data: String,
+}
+
+/// Who a key is for, in words of its owner's choice; anybody can read them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLabel {
+    /// The user.
+    pub username: String,
+    /// The host.
+    pub hostname: String,
 }
 
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -110,24 +108,48 @@ impl KeyFile {
         credentials: &Credentials,
         clock: &dyn Clock,
     ) -> Result<Self, NoRandomness> {
-        let mut salt = [0; SALT_BYTES];
-        fill_random(&mut salt)?;
+        Self::create_with(master, credentials, &KeyLabel::default(), &KeyRing::new(), clock)
+    }
+
+    /// Encrypts a master key under a password; the ring tells the salt that this password has in other repositories.
+    pub(crate) fn create_with(
+        master: &MasterKey,
+        credentials: &Credentials,
+        label: &KeyLabel,
+        ring: &KeyRing,
+        clock: &dyn Clock,
+    ) -> Result<Self, NoRandomness> {
+        let password = credentials.restic_password().as_bytes();
+        let full = credentials.stretch() == Stretch::Full;
+        let log_n = if full { LOG_N } else { LIGHT_LOG_N };
+        let salt = match ring.salt(password).filter(|salt| full && salt.len() == SALT_BYTES) {
+            Some(salt) => salt,
+            None => {
+                let mut salt = vec![0; SALT_BYTES];
+                fill_random(&mut salt)?;
+                salt
+            }
+        };
         let (encrypt, mac_k, mac_r) = master.parts();
         let stored = StoredKey {
             mac: StoredMac { k: STANDARD.encode(mac_k), r: STANDARD.encode(mac_r) },
             encrypt: STANDARD.encode(encrypt),
         };
         let mut json = serde_json::to_vec(&stored).map_err(|_| NoRandomness)?;
-        let params = Params::new(LOG_N, R, P).map_err(|_| NoRandomness)?;
-        let key = derive(credentials.password(), &salt, &params).map_err(|_| NoRandomness)?;
-        let data = key.seal_copy(&json)?;
+        let params = Params::new(log_n, R, P).map_err(|_| NoRandomness)?;
+        let n = 1 << log_n;
+        let key = ring.derive(name_of(password, &salt, (n, R, P)), || derive(password, &salt, &params));
+        let data = key.map_err(|_: KeyError| NoRandomness)?.seal_copy(&json)?;
         json.zeroize();
+        if full {
+            ring.note_salt(password, &salt);
+        }
         Ok(Self {
             created: clock.now().to_string(),
-            username: String::new(),
-            hostname: String::new(),
+            username: label.username.clone(),
+            hostname: label.hostname.clone(),
             kdf: "scrypt".to_owned(),
-            n: 1 << LOG_N,
+            n,
             r: R,
             p: P,
             salt: STANDARD.encode(salt),
@@ -140,6 +162,11 @@ impl KeyFile {
     /// # Errors
     /// [`KeyError::WrongPassword`] where it is for another password, otherwise what is wrong with the file.
     pub fn open(&self, credentials: &Credentials) -> Result<MasterKey, KeyError> {
+        self.open_with(credentials, &KeyRing::new())
+    }
+
+    /// Decrypts the master key; scrypt is run only where the ring does not know its outcome.
+    pub(crate) fn open_with(&self, credentials: &Credentials, ring: &KeyRing) -> Result<MasterKey, KeyError> {
         let params = self.params()?;
         let salt = STANDARD
             .decode(&self.salt)
@@ -150,12 +177,19 @@ impl KeyFile {
         if data.len() <= OVERHEAD_BYTES {
             return Err(KeyError::Malformed("its data is too short".to_owned()));
         }
-        let key = derive(credentials.password(), &salt, &params)?;
+        let password = credentials.restic_password().as_bytes();
+        let name = name_of(password, &salt, (self.n, self.r, self.p));
+        let key = ring.derive(name, || derive(password, &salt, &params))?;
         let mut json = key.open_copy(&data).map_err(|_| KeyError::WrongPassword)?;
         let stored: Result<StoredKey, _> = serde_json::from_slice(&json);
         json.zeroize();
         let stored = stored.map_err(|_| KeyError::Malformed("it holds no master key".to_owned()))?;
-        Ok(MasterKey::from_parts(decode(&stored.encrypt)?, decode(&stored.mac.k)?, decode(&stored.mac.r)?))
+        let master =
+            MasterKey::from_parts(decode(&stored.encrypt)?, decode(&stored.mac.k)?, decode(&stored.mac.r)?);
+        if (self.n, self.r, self.p) == (1 << LOG_N, R, P) {
+            ring.note_salt(password, &salt);
+        }
+        Ok(master)
     }
 
     fn params(&self) -> Result<Params, KeyError> {
@@ -177,6 +211,7 @@ impl KeyFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use larder_model::Secret;
 
     #[derive(Debug)]
     struct Epoch;
@@ -212,7 +247,23 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_never_shown() {
-        assert!(!format!("{:?}", password("hunter2")).contains("hunter2"));
+    fn one_derivation_opens_all_key_files_of_a_password() {
+        let ring = KeyRing::new();
+        let label = KeyLabel::default();
+        let make = |text| {
+            let master = MasterKey::random().unwrap();
+            let file = KeyFile::create_with(&master, &password(text), &label, &ring, &Epoch).unwrap();
+            (master, file)
+        };
+        let (one, two, other) = (make("right"), make("right"), make("another"));
+        assert_eq!(ring.derivations(), 2);
+        assert!(one.1.salt == two.1.salt && one.1.salt != other.1.salt);
+        let ring = KeyRing::new();
+        assert_eq!(one.1.open_with(&password("right"), &ring).unwrap(), one.0);
+        assert_eq!(two.1.open_with(&password("right"), &ring).unwrap(), two.0);
+        assert_eq!(ring.derivations(), 1);
+        assert_eq!(two.1.open_with(&password("wrong"), &ring), Err(KeyError::WrongPassword));
+        assert_eq!(two.1.open_with(&password("wrong"), &ring), Err(KeyError::WrongPassword));
+        assert_eq!(ring.derivations(), 2, "a password that does not fit is remembered too");
     }
 }

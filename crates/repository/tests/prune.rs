@@ -24,7 +24,7 @@ struct Place {
 }
 
 fn options() -> PruneOptions {
-    PruneOptions { max_unused_percent: 0.0, dry_run: false, wait: Duration::ZERO }
+    PruneOptions { max_unused_percent: 0.0, wait: Duration::ZERO, ..PruneOptions::default() }
 }
 
 fn prune(repository: &Repository, options: &PruneOptions) -> Result<PruneSummary, RepositoryError> {

@@ -12,11 +12,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 use support::Bench;
 
 fn thorough() -> PruneOptions {
-    PruneOptions { max_unused_percent: 0.0, dry_run: false, wait: Duration::from_secs(10) }
+    PruneOptions { max_unused_percent: 0.0, ..PruneOptions::default() }
 }
 
 fn prune(repository: &Repository, options: &PruneOptions) -> PruneSummary {

@@ -9,6 +9,7 @@ use crate::queue::Queue;
 use crate::settings::Settings;
 use jiff::Timestamp;
 use larder_model::{Clock, Secret};
+use larder_repository::KeyRing;
 use larder_state::{Commit, State, Transaction, Write};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) state: Arc<dyn State>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key: Secret,
+    /// What was derived from the key, so that opening a repository costs no derivation.
+    pub(crate) ring: KeyRing,
     pub(crate) runtime: Handle,
     /// Held while something is decided from the catalog, stored, and entered into it.
     pub(crate) writer: tokio::sync::Mutex<()>,
@@ -73,6 +76,7 @@ impl Core {
             state,
             clock,
             key,
+            ring: KeyRing::new(),
             runtime: Handle::current(),
             writer: tokio::sync::Mutex::new(()),
             catalog: RwLock::new(catalog),

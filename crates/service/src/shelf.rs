@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use larder_model::{
     BackupId, Cancel, Clock, Counters, Database, DatabaseName, EngineKind, RestorePoint, Secret,
 };
+use larder_repository::KeyRing;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +63,7 @@ impl Shelf {
                 handle: handle.clone(),
                 clock,
                 key,
+                ring: KeyRing::new(),
                 hostname: String::new(),
                 username: String::new(),
                 identifier: String::new(),

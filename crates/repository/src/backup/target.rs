@@ -384,7 +384,7 @@ impl TargetSet {
                 id: pack.id,
                 blobs: pack.blobs.iter().map(IndexedBlob::from).collect(),
             });
-            repository.seal_value(&IndexFile { supersedes: Vec::new(), packs: packs.collect() })
+            repository.seal_value(&IndexFile { packs: packs.collect(), ..IndexFile::default() })
         });
         let sealed = sealing.await.map_err(|cause| RepositoryError::Internal { what: cause.to_string() })?;
         let (id, bytes) = sealed?;

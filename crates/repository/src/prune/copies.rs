@@ -125,7 +125,8 @@ impl Copies {
             let share = &self.packs[place.pack_number as usize];
             // Packs written by a prune that broke off hold nothing but what is needed, so they win over their sources.
             let rank = (u128::from(share.wanted_bytes) << 32) / u128::from(share.all_bytes()).max(1);
-            (rank, Reverse((place.pack_number, place.blob.offset)))
+            // Of equals the larger one: small packs are to go.
+            (rank, share.all_bytes(), Reverse((place.pack_number, place.blob.offset)))
         });
         let Some((position, place)) = best else { return Err(lost(repository, present, group)) };
         self.keep(place.blob.kind, *position);

@@ -1,15 +1,19 @@
 //! What a prune is going to do: which packs stay, which are rewritten, which go.
 
+use super::PruneOptions;
 use super::copies::{Copies, choose_copies};
 use super::present::{NamedIndex, Present};
-use super::{INDEX_BLOBS, PruneOptions};
 use crate::blob::BlobKind;
 use crate::error::RepositoryError;
 use crate::id::Id;
+use crate::index_writer::INDEX_BLOBS;
 use crate::pack::PACK_BYTES;
 use crate::repository::Repository;
 use crate::walk_blobs::BlobSet;
+use jiff::Timestamp;
 use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::time::Duration;
 
 /// A pack smaller than this is small.
 const SMALL_BYTES: u64 = PACK_BYTES as u64 / 4;
@@ -29,6 +33,8 @@ pub struct PruneSummary {
     pub before_bytes: u64,
     /// Bytes of packs that are or would be removed, including those whose needed part is kept in new packs.
     pub removed_bytes: u64,
+    /// Bytes of packs that are named no more and stay for the grace period; a later prune removes them.
+    pub retired_bytes: u64,
     /// Bytes that are or would be copied into new packs.
     pub repacked_bytes: u64,
     /// Bytes that no backup needs and that stay.
@@ -41,6 +47,10 @@ pub struct PruneSummary {
     pub leftover_packs_removed: u64,
     /// Packs that no index knows and that stay, because a program that takes no locks writes here too.
     pub leftover_packs_kept: u64,
+    /// Packs that are named no more since this prune, and stay for the grace period.
+    pub packs_retired: u64,
+    /// Packs that an earlier prune retired, and whose grace period is not over.
+    pub packs_waiting: u64,
     /// Packs rewritten.
     pub packs_repacked: u64,
     /// New packs; 0 in a dry run.
@@ -51,6 +61,18 @@ pub struct PruneSummary {
     pub blobs_unused: u64,
     /// Index objects that are replaced.
     pub indexes_removed: u64,
+}
+
+impl PruneSummary {
+    /// Adds what was copied ahead.
+    pub(super) fn after(mut self, ahead: Option<&Self>) -> Self {
+        if let Some(ahead) = ahead {
+            self.repacked_bytes += ahead.repacked_bytes;
+            self.packs_repacked += ahead.packs_repacked;
+            self.packs_written += ahead.packs_written;
+        }
+        self
+    }
 }
 
 /// What becomes of a pack.
@@ -72,6 +94,12 @@ pub(super) struct Plan {
     pub(super) fates: Vec<Fate>,
     pub(super) copies: Copies,
     pub(super) delete_packs: Vec<Id>,
+    /// Packs that are named no more and stay for the grace period.
+    pub(super) retire: HashSet<Id>,
+    /// Packs that were retired before; those whose grace period is over are among `delete_packs`.
+    pub(super) waiting: HashSet<Id>,
+    /// Those among them that were retired by a clock that was ahead.
+    ahead: HashSet<Id>,
     pub(super) delete_indexes: Vec<Id>,
     /// Of each pack, whether an index object that stays names it.
     pub(super) covered: Vec<bool>,
@@ -94,8 +122,11 @@ impl Plan {
         };
         let covered = vec![false; fates.len()];
         let (delete_packs, delete_indexes) = (Vec::new(), Vec::new());
-        let mut plan = Self { summary, fates, copies, delete_packs, delete_indexes, covered };
-        plan.count_packs(present);
+        let (retire, waiting, ahead) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut plan =
+            Self { summary, fates, copies, delete_packs, retire, waiting, ahead, delete_indexes, covered };
+        plan.count_packs(present, options.grace);
+        plan.choose_retired(present, options.grace, repository.clock().now());
         plan.choose_leftovers(present);
         plan.choose_indexes(present);
         Ok(plan)
@@ -110,7 +141,7 @@ impl Plan {
         self.summary.packs_repacked + self.delete_packs.len() as u64
     }
 
-    fn count_packs(&mut self, present: &Present) {
+    fn count_packs(&mut self, present: &Present, grace: Duration) {
         let summary = &mut self.summary;
         for (number, pack) in present.index.packs().iter().enumerate() {
             let bytes = present.listed.get(&pack.id).copied();
@@ -125,11 +156,40 @@ impl Plan {
                     summary.packs_repacked += 1;
                     summary.repacked_bytes += share.kept_bytes;
                 }
-                Fate::Drop => summary.packs_removed += u64::from(bytes.is_some()),
+                Fate::Drop if grace.is_zero() => summary.packs_removed += u64::from(bytes.is_some()),
+                Fate::Drop => {}
             }
-            if let Some(bytes) = bytes {
+            let Some(bytes) = bytes else { continue };
+            if grace.is_zero() {
                 summary.removed_bytes += bytes;
                 self.delete_packs.push(pack.id);
+            } else {
+                summary.packs_retired += 1;
+                summary.retired_bytes += bytes;
+                self.retire.insert(pack.id);
+            }
+        }
+    }
+
+    /// Chooses what becomes of packs that an earlier prune retired.
+    fn choose_retired(&mut self, present: &Present, grace: Duration, now: Timestamp) {
+        let mut retired: Vec<_> = present.retired.iter().collect();
+        retired.sort_unstable();
+        for (id, since) in retired {
+            let Some(bytes) = present.listed.get(id).filter(|_| !present.numbers.contains_key(id)) else {
+                continue;
+            };
+            if *since > now {
+                // It begins to wait anew, or it might stay for ever.
+                self.ahead.insert(*id);
+            }
+            if now.duration_since(*since).unsigned_abs() >= grace && *since <= now {
+                self.summary.packs_removed += 1;
+                self.summary.removed_bytes += bytes;
+                self.delete_packs.push(*id);
+            } else {
+                self.summary.packs_waiting += 1;
+                self.waiting.insert(*id);
             }
         }
     }
@@ -143,8 +203,7 @@ impl Plan {
         let locks =
             |program: &str| program.is_empty() || LOCKING_PROGRAMS.iter().any(|p| program.starts_with(p));
         let all_lock = present.snapshots.iter().all(|snapshot| locks(&snapshot.program_version));
-        let mut leftovers: Vec<_> =
-            present.listed.iter().filter(|(id, _)| !present.numbers.contains_key(*id)).collect();
+        let mut leftovers: Vec<_> = present.listed.iter().filter(|(id, _)| !present.is_known(id)).collect();
         leftovers.sort_unstable();
         for (id, bytes) in leftovers {
             if all_lock {
@@ -163,8 +222,10 @@ impl Plan {
         let is_small = |index: &NamedIndex| index.blobs < SMALL_INDEX_BLOBS;
         let many_small = present.indexes.iter().filter(|index| is_small(index)).count() >= SMALL_INDEXES;
         for index in &present.indexes {
-            let outdated = index.packs.iter().any(|pack| self.fates[*pack as usize] != Fate::Keep);
-            if outdated || index.packs.is_empty() || (many_small && is_small(index)) {
+            let outdated = index.packs.iter().any(|pack| self.fates[*pack as usize] != Fate::Keep)
+                || index.retired.iter().any(|pack| !self.waiting.contains(pack) || self.ahead.contains(pack));
+            let is_empty = index.packs.is_empty() && index.retired.is_empty();
+            if outdated || is_empty || (many_small && is_small(index)) {
                 self.delete_indexes.push(index.id);
                 continue;
             }

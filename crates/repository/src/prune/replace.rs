@@ -1,47 +1,14 @@
 //! The turning point of a prune: the new index is written, everything is looked at once more, the old index goes.
 
-use super::INDEX_BLOBS;
-use super::guarded::Guarded;
 use super::plan::{Fate, Plan};
 use super::present::{Present, pack_bytes};
 use crate::error::RepositoryError;
+use crate::guarded::Guarded;
 use crate::id::Id;
-use crate::index_file::{IndexFile, IndexedPack};
+use crate::index_file::{IndexFile, IndexedPack, RetiredPack};
+use crate::index_writer::IndexWriter;
 use crate::layout::ObjectKind;
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
-
-/// How often a removed index object may still be listed before that is believed, and the pause between two looks.
-const LOOKS: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Collects packs into index objects and writes each once it is full.
-struct IndexWriter<'a> {
-    guarded: &'a Guarded,
-    file: IndexFile,
-    blobs: usize,
-    written: HashSet<Id>,
-}
-
-impl IndexWriter<'_> {
-    fn add(&mut self, pack: IndexedPack) -> Result<(), RepositoryError> {
-        self.blobs += pack.blobs.len();
-        self.file.packs.push(pack);
-        if self.blobs >= INDEX_BLOBS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), RepositoryError> {
-        self.blobs = 0;
-        let file = std::mem::take(&mut self.file);
-        if file.packs.is_empty() {
-            return Ok(());
-        }
-        let (id, sealed) = self.guarded.repository.seal_value(&file)?;
-        self.guarded.put(ObjectKind::Index, &id, sealed)?;
-        self.written.insert(id);
-        Ok(())
-    }
-}
 
 /// Writes the new index, makes sure of everything, and removes the old index objects.
 pub(super) fn replace_index(
@@ -55,7 +22,11 @@ pub(super) fn replace_index(
     let new_indexes = write_index(guarded, present, plan, new_packs)?;
     look_again(guarded, present, plan, &new_sizes, &new_indexes)?;
     guarded.remove(ObjectKind::Index, &plan.delete_indexes, || {})?;
-    if plan.delete_indexes.is_empty() { Ok(()) } else { see_it_gone(guarded, &plan.delete_indexes) }
+    if plan.delete_indexes.is_empty() {
+        Ok(())
+    } else {
+        guarded.see_gone(ObjectKind::Index, &plan.delete_indexes)
+    }
 }
 
 /// Writes index objects for all packs that stay and would be in none any more, and for the new ones.
@@ -66,16 +37,30 @@ fn write_index(
     new_packs: Vec<IndexedPack>,
 ) -> Result<HashSet<Id>, RepositoryError> {
     let repository = &guarded.repository;
-    let mut writer = IndexWriter { guarded, file: IndexFile::default(), blobs: 0, written: HashSet::new() };
-    let Plan { covered, fates, delete_indexes, .. } = plan;
+    let mut writer = IndexWriter::new(guarded);
+    let Plan { covered, fates, delete_indexes, retire, waiting, .. } = plan;
+    let now = repository.clock().now();
+    let mut retired = HashSet::new();
     // Read a second time rather than kept: an index object in memory is many times as large as the compact index.
     repository.read_objects(ObjectKind::Index, delete_indexes, &guarded.cancel, &mut |id, json| {
         let file: IndexFile = serde_json::from_slice(&json)
             .map_err(|cause| repository.damaged(ObjectKind::Index.path(id), cause.to_string()))?;
-        for pack in file.packs {
-            let Some(number) = present.numbers.get(&pack.id).map(|number| *number as usize) else { continue };
-            if fates[number] == Fate::Keep && !std::mem::replace(&mut covered[number], true) {
-                writer.add(pack)?;
+        let before =
+            file.packs_to_delete.into_iter().map(|pack| IndexedPack { id: pack.id, blobs: pack.blobs });
+        for pack in file.packs.into_iter().chain(before) {
+            let number = present.numbers.get(&pack.id).map(|number| *number as usize);
+            let is_kept = number.is_some_and(|number| fates[number] == Fate::Keep);
+            if let Some(number) = number.filter(|_| is_kept) {
+                if !std::mem::replace(&mut covered[number], true) {
+                    writer.add(pack)?;
+                }
+            } else if (retire.contains(&pack.id) || waiting.contains(&pack.id)) && retired.insert(pack.id) {
+                let since = present.retired.get(&pack.id).copied().unwrap_or(now).min(now);
+                writer.retire(RetiredPack {
+                    id: pack.id,
+                    blobs: pack.blobs,
+                    time: Some(since.to_string()),
+                })?;
             }
         }
         Ok(())
@@ -87,8 +72,7 @@ fn write_index(
     for pack in new_packs {
         writer.add(pack)?;
     }
-    writer.flush()?;
-    Ok(writer.written)
+    writer.finish()
 }
 
 /// Looks once more, before anything is removed, whether all that is needed is there, and nobody else came or went.
@@ -133,20 +117,4 @@ fn look_again(
         return Ok(());
     }
     Err(guarded.doubtful("backups came or went while prune was the only one to work".to_owned()))
-}
-
-/// Makes sure that the old index is gone: as long as an index object names a pack, a backup would rely on it.
-fn see_it_gone(guarded: &Guarded, removed: &[Id]) -> Result<(), RepositoryError> {
-    for look in 1.. {
-        let listed = guarded.list(ObjectKind::Index)?;
-        let Some(id) = removed.iter().find(|id| listed.contains_key(*id)) else { break };
-        if look == LOOKS {
-            let path = ObjectKind::Index.path(id);
-            let cause = format!("{path} is still listed although it was removed, so the packs it names stay");
-            return Err(guarded.doubtful(cause));
-        }
-        // Some destinations list what was removed for a moment longer.
-        std::thread::sleep(PAUSE);
-    }
-    Ok(())
 }

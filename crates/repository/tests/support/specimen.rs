@@ -171,7 +171,7 @@ pub fn check(repository: &Repository) -> Result<CheckReport, RepositoryError> {
 
 /// Removes everything that no backup needs.
 pub fn prune(repository: &Repository) -> Result<PruneSummary, RepositoryError> {
-    let options = PruneOptions { max_unused_percent: 0.0, dry_run: false, wait: Duration::ZERO };
+    let options = PruneOptions { max_unused_percent: 0.0, wait: Duration::ZERO, ..PruneOptions::default() };
     repository.prune(&options, &Cancel::new(), &Counters::default())
 }
 

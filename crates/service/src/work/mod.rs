@@ -20,6 +20,7 @@ use crate::operations::Live;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::{BackupId, BackupKind, Clock, Database, OperationId, Secret};
+use larder_repository::KeyRing;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) struct Site {
     pub(crate) handle: Handle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key: Secret,
+    pub(crate) ring: KeyRing,
     pub(crate) hostname: String,
     pub(crate) username: String,
     pub(crate) identifier: String,
@@ -122,6 +124,7 @@ pub(crate) fn site(core: &Core) -> Site {
         handle: core.runtime.clone(),
         clock: Arc::clone(&core.clock),
         key: core.key.clone(),
+        ring: core.ring.clone(),
         hostname: core.settings.hostname.clone(),
         username: core.settings.username.clone(),
         identifier: core.settings.identifier.clone(),

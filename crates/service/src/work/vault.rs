@@ -39,14 +39,15 @@ impl From<RepositoryError> for ServiceError {
 
 impl Site {
     pub(crate) fn credentials(&self) -> Credentials {
-        Credentials::Password(self.key.clone())
+        Credentials::from_text(&self.key)
     }
 
     /// Opens a database's repository.
     pub(crate) fn open(&self, place: &Place, database: &Database) -> Result<Vault, ServiceError> {
         let storage = folder(database, Local::open(&place.destination.root)?);
+        let clock = Arc::clone(&self.clock);
         let repository =
-            Repository::open(&self.handle, storage, &self.credentials(), Arc::clone(&self.clock))?;
+            Repository::open_with(&self.handle, storage, &self.credentials(), &self.ring, clock)?;
         Ok(Vault { place: place.clone(), repository })
     }
 
@@ -64,7 +65,9 @@ impl Site {
         let storage = folder(database, root);
         let clock = Arc::clone(&self.clock);
         let repository = match probe(&self.handle, &*storage)? {
-            Presence::Repository => Repository::open(&self.handle, storage, &self.credentials(), clock)?,
+            Presence::Repository => {
+                Repository::open_with(&self.handle, storage, &self.credentials(), &self.ring, clock)?
+            }
             Presence::Foreign { example } => {
                 let destination = storage.describe();
                 return Err(RepositoryError::Foreign { destination, example }.into());
@@ -78,7 +81,13 @@ impl Site {
                 }
                 match first {
                     Some(first) => first.create_twin(storage, &self.credentials())?,
-                    None => Repository::create(&self.handle, storage, &self.credentials(), clock)?,
+                    None => Repository::create_with(
+                        &self.handle,
+                        storage,
+                        &self.credentials(),
+                        &self.ring,
+                        clock,
+                    )?,
                 }
             }
         };

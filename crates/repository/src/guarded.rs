@@ -20,32 +20,35 @@ const REMOVALS: usize = 8;
 /// How often a write is tried that may succeed later, and the pause before the first repetition.
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How often a removed object may still be listed before that is believed, and the pause between two looks.
+const LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A repository under a lock, and the flag that aborts the work on it.
-#[derive(Debug)]
-pub(super) struct Guarded {
-    pub(super) repository: Repository,
-    pub(super) cancel: Cancel,
+#[derive(Clone, Debug)]
+pub(crate) struct Guarded {
+    pub(crate) repository: Repository,
+    pub(crate) cancel: Cancel,
     lock: Arc<Lock>,
 }
 
 impl Guarded {
-    pub(super) fn new(repository: &Repository, lock: Lock, cancel: &Cancel) -> Self {
+    pub(crate) fn new(repository: &Repository, lock: Lock, cancel: &Cancel) -> Self {
         Self { repository: repository.clone(), cancel: cancel.clone(), lock: Arc::new(lock) }
     }
 
     /// Returns an error once the work is aborted or the lock is lost.
-    pub(super) fn check(&self) -> Result<(), RepositoryError> {
+    pub(crate) fn check(&self) -> Result<(), RepositoryError> {
         self.cancel.check()?;
         self.lock.check()
     }
 
-    pub(super) fn doubtful(&self, cause: String) -> RepositoryError {
+    pub(crate) fn doubtful(&self, cause: String) -> RepositoryError {
         RepositoryError::Doubtful { destination: self.repository.describe(), cause }
     }
 
     /// Lists the objects of a kind with their sizes in bytes.
-    pub(super) fn list(&self, kind: ObjectKind) -> Result<HashMap<Id, u64>, RepositoryError> {
+    pub(crate) fn list(&self, kind: ObjectKind) -> Result<HashMap<Id, u64>, RepositoryError> {
         let storage = self.repository.storage();
         let objects = self.repository.wait_for(&self.cancel, storage.list(kind.folder()))?;
         Ok(objects.iter().filter_map(|object| Some((kind.id_of(&object.path)?, object.size_bytes))).collect())
@@ -64,14 +67,26 @@ impl Guarded {
     }
 
     /// Writes an object and reads it back: what a destination says it holds is believed once it gives it back.
-    pub(super) fn put(&self, kind: ObjectKind, id: &Id, bytes: Bytes) -> Result<(), RepositoryError> {
+    pub(crate) fn put(&self, kind: ObjectKind, id: &Id, bytes: Bytes) -> Result<(), RepositoryError> {
+        self.write(kind, id, bytes)?;
+        let path = kind.path(id);
+        if Id::of(&self.repository.fetch(&path, &self.cancel)?) == *id {
+            return Ok(());
+        }
+        // What is not what its name says would only be in everybody's way.
+        let _ = self.repository.wait_for(&self.cancel, self.repository.storage().delete(&path));
+        Err(self.doubtful(format!("the new object {path} does not come back as it was written")))
+    }
+
+    /// Writes an object, again where the destination says that this may help.
+    pub(crate) fn write(&self, kind: ObjectKind, id: &Id, bytes: Bytes) -> Result<(), RepositoryError> {
         self.check()?;
         let (storage, path) = (self.repository.storage().clone(), kind.path(id));
-        let (lock, cancel, target) = (self.lock.clone(), self.cancel.clone(), path.clone());
+        let (lock, cancel) = (self.lock.clone(), self.cancel.clone());
         let task = self.spawn(async move {
             let mut pause = FIRST_PAUSE;
             for _ in 1..ATTEMPTS {
-                match storage.put(&target, bytes.clone()).await {
+                match storage.put(&path, bytes.clone()).await {
                     Err(error) if error.is_retryable() && !cancel.is_canceled() && !lock.is_lost() => {
                         tokio::time::sleep(pause).await;
                     }
@@ -79,17 +94,13 @@ impl Guarded {
                 }
                 pause *= 2;
             }
-            storage.put(&target, bytes).await
+            storage.put(&path, bytes).await
         });
-        self.repository.await_task(task, &self.cancel)??;
-        if Id::of(&self.repository.fetch(&path, &self.cancel)?) == *id {
-            return Ok(());
-        }
-        Err(self.doubtful(format!("the new object {path} does not come back as it was written")))
+        Ok(self.repository.await_task(task, &self.cancel)??)
     }
 
     /// Removes objects, several at once, and calls `removed` after each.
-    pub(super) fn remove(
+    pub(crate) fn remove(
         &self,
         kind: ObjectKind,
         ids: &[Id],
@@ -109,5 +120,22 @@ impl Guarded {
             self.repository.await_task(task, &self.cancel)??;
             removed();
         }
+    }
+
+    /// Makes sure that removed objects are gone: as long as an index object names a pack, a backup would rely on it.
+    pub(crate) fn see_gone(&self, kind: ObjectKind, removed: &[Id]) -> Result<(), RepositoryError> {
+        for look in 1.. {
+            let listed = self.list(kind)?;
+            let Some(id) = removed.iter().find(|id| listed.contains_key(*id)) else { break };
+            if look == LOOKS {
+                let path = kind.path(id);
+                let cause =
+                    format!("{path} is still listed although it was removed, so the packs it names stay");
+                return Err(self.doubtful(cause));
+            }
+            // Some destinations list what was removed for a moment longer.
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! One backup: every destination opened, the source read once, the engine's word awaited, each snapshot written.
 
-use crate::destination::{self, Destination, Target, Whereto};
+use crate::destination::Target;
 use crate::error::ServiceError;
 use crate::identity::TaskUid;
 use crate::job::{Done, GoodBackup, Verdict};
@@ -10,18 +10,15 @@ use crate::work::mark::{Mark, Note};
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
 use crate::work::vault::{Found, Vault};
-use crate::work::{Known, Order, Place, retain, script, shrink};
+use crate::work::{Known, Order, retain, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
-use larder_model::task::{
-    CompressionLevel, DestinationKind, LocalSettings, PeriodicBackupConfiguration, read,
-};
-use larder_model::{BackupKind, Cancel, Database, Secret, Source};
+use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration};
+use larder_model::{BackupKind, Database, Secret, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
-use serde_json::{Map, Value};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -182,7 +179,9 @@ impl Backup {
         let mut parts: Vec<Part> = Vec::new();
         for target in &self.targets {
             let first = parts.first().map(|part| part.vault.repository.clone());
-            let opened = self.place(target, &parts, &order.live.cancel).and_then(|place| {
+            let taken: Vec<&str> =
+                parts.iter().map(|part| part.vault.place.destination.root.as_str()).collect();
+            let opened = self.place(target, &taken, &order.live.cancel).and_then(|place| {
                 let messages = &mut account.messages;
                 let vault = order.site.open_or_create(&place, &self.database, first.as_ref(), messages);
                 let opened =
@@ -207,52 +206,6 @@ impl Backup {
             account.outcomes.push(outcome);
         }
         parts
-    }
-
-    /// Finds out where a destination is; the error is the middle of a sentence.
-    fn place(&self, target: &Target, parts: &[Part], cancel: &Cancel) -> Result<Place, String> {
-        let root = match &target.whereto {
-            Whereto::Root(root) => root.clone(),
-            Whereto::Script(script) if target.kind == DestinationKind::Local => {
-                let said = script::run(script, &self.script_directories, cancel)?;
-                self.root_said(&said)?
-            }
-            Whereto::Script(_) | Whereto::Elsewhere => {
-                return Err(format!(
-                    "a destination of the kind {} is not available in this version; use a local directory, or one that is mounted",
-                    target.kind
-                ));
-            }
-        };
-        if parts.iter().any(|part| part.vault.place.destination.root == root) {
-            return Err(format!(
-                "'{root}' is another destination of the same task already; name another folder"
-            ));
-        }
-        let destination = Destination { name: target.name.clone(), root };
-        Ok(self.known.place(destination, vec![self.password.clone()]))
-    }
-
-    /// Reads the root out of what a script printed.
-    fn root_said(&self, said: &Map<String, Value>) -> Result<String, String> {
-        let local: LocalSettings =
-            read(said).map_err(|error| format!("what the script printed makes no sense: {error}"))?;
-        let path = destination::path(&local).unwrap_or_default();
-        let plain = Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-        if !path.starts_with('/') || !plain {
-            return Err(format!(
-                "the script printed the FolderPath '{path}', and it must be an absolute path"
-            ));
-        }
-        match &self.local_root {
-            Some(allowed) if !Path::new(path).starts_with(allowed) => Err(format!(
-                "the script printed the FolderPath '{path}', and local backups may lie only below '{}'",
-                allowed.display()
-            )),
-            _ => Ok(destination::root(path)),
-        }
     }
 
     /// The first backup of a database is full, and so is the first at a destination.

@@ -5,6 +5,7 @@ mod backup;
 pub(crate) mod check;
 pub(crate) mod listing;
 mod mark;
+mod placing;
 mod reader;
 pub(crate) mod restore;
 mod retain;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The longest name a database may have, in bytes; with ten hash characters and a folder it stays under every
 /// destination's limit.
@@ -10,11 +11,11 @@ pub const MAX_NAME_BYTES: usize = 128;
 
 /// The name of a database: letters, digits, `_`, `-` and `.`, not beginning with a dot.
 ///
-/// RavenDB's rule, and a leading dot is refused because `<root>/.larder` is Larder's own.
+/// RavenDB's rule, and a leading dot is refused because `<root>/.larder` is Larder's own. Copies share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
-pub struct DatabaseName(String);
+pub struct DatabaseName(Arc<str>);
 
 /// A name that no database may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +53,7 @@ impl DatabaseName {
             }
         }
         let name = name.trim_matches(|c| c == '-' || c == '.');
-        Self(if name.is_empty() { "database".to_owned() } else { name.to_owned() })
+        Self(if name.is_empty() { "database".into() } else { name.into() })
     }
 }
 
@@ -68,7 +69,7 @@ impl FromStr for DatabaseName {
         {
             return Err(InvalidName { name: name.to_owned() });
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 }
 
@@ -82,13 +83,49 @@ impl TryFrom<String> for DatabaseName {
 
 impl From<DatabaseName> for String {
     fn from(name: DatabaseName) -> Self {
-        name.0
+        name.0.to_string()
     }
 }
 
 impl fmt::Display for DatabaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Says whether a name matches a pattern in which `*` stands for any characters and `?` for any one; upper and lower
+/// case count as the same.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    fn same(a: char, b: char) -> bool {
+        a == b || a.to_lowercase().eq(b.to_lowercase())
+    }
+    let mut pattern = pattern.chars();
+    let mut name = name.chars();
+    // Where the last star was: what comes after it, and the part of the name that it has not swallowed yet.
+    let mut star: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    loop {
+        let mut rest = pattern.clone();
+        match (rest.next(), name.clone().next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                star = Some((rest.clone(), name.clone()));
+                pattern = rest;
+                continue;
+            }
+            (Some(wanted), Some(found)) if wanted == '?' || same(wanted, found) => {
+                pattern = rest;
+                name.next();
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after, swallowed)) = &mut star else { return false };
+        if swallowed.next().is_none() {
+            return false;
+        }
+        pattern = after.clone();
+        name = swallowed.clone();
     }
 }
 
@@ -117,6 +154,27 @@ mod tests {
             let made = DatabaseName::from_lossy(text);
             assert_eq!(made.as_str(), name);
             assert!(made.as_str().parse::<DatabaseName>().is_ok());
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_names_whatever_their_case() {
+        for (pattern, name) in [
+            ("shop", "Shop"),
+            ("*", "x"),
+            ("*", ""),
+            ("test-*", "TEST-1"),
+            ("*-old", "a-b-old"),
+            ("a*b*c", "aXbYbZc"),
+            ("db-?", "db-1"),
+            ("ÜBER*", "Überschuss"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("shop", "shops"), ("test-*", "a-test-1"), ("db-?", "db-"), ("a*b", "abc"), ("", "x")]
+        {
+            assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What all parts of the service share.
 
-use crate::agenda::{Agenda, TaskKey};
+use crate::agenda::Agenda;
 use crate::catalog::Catalog;
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::job::Job;
 use crate::operations::Operations;
 use crate::queue::Queue;
+use crate::seal::Sealer;
 use crate::settings::Settings;
 use jiff::Timestamp;
 use larder_model::{Clock, Secret};
@@ -27,6 +29,8 @@ pub(crate) struct Core {
     pub(crate) key: Secret,
     /// What was derived from the key, so that opening a repository costs no derivation.
     pub(crate) ring: KeyRing,
+    /// Seals what tasks know of secrets before it is stored.
+    pub(crate) sealer: Sealer,
     pub(crate) runtime: Handle,
     /// Held while something is decided from the catalog, stored, and entered into it.
     pub(crate) writer: tokio::sync::Mutex<()>,
@@ -75,6 +79,7 @@ impl Core {
             settings,
             state,
             clock,
+            sealer: Sealer::new(&key),
             key,
             ring: KeyRing::new(),
             runtime: Handle::current(),

@@ -62,7 +62,6 @@ impl Shelf {
             site: Site {
                 handle: handle.clone(),
                 clock,
-                key,
                 ring: KeyRing::new(),
                 hostname: String::new(),
                 username: String::new(),
@@ -72,7 +71,7 @@ impl Shelf {
                 own_directories: Vec::new(),
                 suspicious: HashSet::new(),
             },
-            place: Place { destination, root_known: true, database_known: true },
+            place: Place { destination, root_known: true, database_known: true, passwords: vec![key] },
             database: Arc::new(database),
         };
         shelf.site.open(&shelf.place, &shelf.database)?;

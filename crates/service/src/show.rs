@@ -1,13 +1,14 @@
 //! Views: what pages and commands show, made from the catalog for one moment.
 
-use crate::agenda::TaskKey;
-use crate::catalog::{Catalog, Template};
+use crate::catalog::Catalog;
 use crate::core::Core;
-use crate::derivation::{derive, derived_name};
 use crate::destination;
 use crate::error::ServiceError;
 use crate::health::{self, Standing};
-use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, TaskView};
+use crate::identity::{TaskKey, TaskUid};
+use crate::plan::Plan;
+use crate::tasks::{TaskSelector, derived};
+use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, Running, TaskView};
 use jiff::Timestamp;
 use larder_model::{
     BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, OperationKind, OperationStatus,
@@ -17,12 +18,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The operations that matter to one database's view.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Activity {
     /// The one that runs, or the first that waits.
     unfinished: Option<OperationId>,
     /// Whether a backup runs.
     backup_runs: bool,
+    /// The backups that run or wait, by their tasks.
+    backups: HashMap<TaskUid, Running>,
 }
 
 /// One look at everything.
@@ -43,6 +46,14 @@ impl Core {
                 one.unfinished = Some(operation.id);
             }
             one.backup_runs |= runs && operation.kind == OperationKind::Backup;
+            if let (OperationKind::Backup, Some(task)) = (operation.kind, operation.task_uid) {
+                let kind = operation.backup_kind.unwrap_or(BackupKind::Full);
+                let backup = Running { operation: operation.id, kind, started: operation.started };
+                // Of several, the one that runs is shown.
+                if runs || !one.backups.contains_key(&task) {
+                    one.backups.insert(task, backup);
+                }
+            }
         }
         activity
     }
@@ -58,8 +69,40 @@ impl Core {
         self.look(|look| look.catalog.databases.values().map(|database| look.database(database)).collect())
     }
 
+    /// Shows `count` databases after the first `start`, and how many there are.
+    pub(crate) fn show_databases_page(&self, start: usize, count: usize) -> (Vec<DatabaseView>, usize) {
+        self.look(|look| {
+            let databases = look.catalog.databases.values();
+            let page = databases.skip(start).take(count).map(|database| look.database(database));
+            (page.collect(), look.catalog.databases.len())
+        })
+    }
+
+    /// Lists the names of `count` databases after the first `start`.
+    pub(crate) fn database_names(&self, start: usize, count: usize) -> Vec<DatabaseName> {
+        self.catalog().databases.keys().skip(start).take(count).cloned().collect()
+    }
+
     pub(crate) fn show_database(&self, name: &str) -> Result<DatabaseView, ServiceError> {
         self.look(|look| Ok(look.database(look.catalog.database(name)?)))
+    }
+
+    /// Shows the tasks of one database.
+    pub(crate) fn show_tasks(&self, name: &str) -> Result<Vec<TaskView>, ServiceError> {
+        self.look(|look| Ok(look.tasks(look.catalog.database(name)?)))
+    }
+
+    /// Shows one task of a database.
+    pub(crate) fn show_task(
+        &self,
+        database: &str,
+        which: TaskSelector<'_>,
+    ) -> Result<Option<TaskView>, ServiceError> {
+        self.look(|look| {
+            let database = look.catalog.database(database)?;
+            let plan = derived::find(look.catalog, database, which);
+            Ok(plan.map(|plan| look.task(database, plan)))
+        })
     }
 
     /// Lists the next runs of one server-wide task or of all, earliest first.
@@ -71,61 +114,78 @@ impl Core {
         let catalog = self.catalog();
         let now = self.now();
         let awake_since = self.board().awake_since;
-        let templates: Vec<&Arc<Template>> = match task {
+        let plans: Vec<&Arc<Plan>> = match task {
             Some(name) => vec![catalog.template(name)?],
-            None => catalog.templates.values().collect(),
+            None => catalog.server_wide().collect(),
         };
         let mut runs: Vec<NextRun> = Vec::new();
-        for template in templates {
+        let add = |runs: &mut Vec<NextRun>, database: &Database, plan: &Plan| {
+            let Some(first) = catalog.next_run(database, plan, awake_since, now) else { return };
+            let rest = plan.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
+            let mut never = catalog.status(&key(database, plan)).last_full_backup.is_none();
+            for run in std::iter::once(first).chain(rest) {
+                let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
+                runs.push(named(database, plan, Run { kind, ..run }));
+            }
+        };
+        for plan in plans {
             for database in catalog.databases.values() {
-                let Some(first) = catalog.next_run(database, template, awake_since, now) else { continue };
-                let rest = template.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
-                let mut never = catalog.status(&key(database, template)).last_full_backup.is_none();
-                for run in std::iter::once(first).chain(rest) {
-                    let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
-                    runs.push(named(database, template, Run { kind, ..run }));
-                }
+                add(&mut runs, database, plan);
             }
             // Many databases on one task would otherwise pile up before they are sorted.
+            keep_earliest(&mut runs, count);
+        }
+        if task.is_none() {
+            for database in catalog.databases.values() {
+                for plan in catalog.own_tasks(&database.name) {
+                    add(&mut runs, database, plan);
+                }
+            }
             keep_earliest(&mut runs, count);
         }
         Ok(runs)
     }
 
     pub(crate) fn show_overview(&self) -> Overview {
-        let views = self.show_databases();
-        let mut counts: BTreeMap<Health, usize> = BTreeMap::new();
-        for view in &views {
-            *counts.entry(view.health).or_default() += 1;
-        }
-        let protected = views.iter().filter(|view| !view.tasks.is_empty());
-        let last_good = protected.filter_map(|view| {
-            view.last_good_backup.as_ref().map(|last| (view.database.name.clone(), last.time))
-        });
         let running: Vec<Operation> = self.operations.unfinished();
-        Overview {
-            now: self.now(),
-            databases: counts.into_iter().collect(),
-            oldest_good_backup: last_good.min_by_key(|(_, time)| *time),
-            running,
-            next_run: views.into_iter().filter_map(|view| view.next_run).min_by_key(|run| run.time),
-            source_errors: self
-                .catalog()
-                .source_errors
-                .iter()
-                .map(|(name, e)| (name.clone(), e.clone()))
-                .collect(),
-        }
+        self.look(|look| {
+            let mut counts: BTreeMap<Health, usize> = BTreeMap::new();
+            let mut oldest: Option<(DatabaseName, Timestamp)> = None;
+            let mut next: Option<NextRun> = None;
+            // One view at a time: those of very many databases would not be small.
+            for view in look.catalog.databases.values().map(|database| look.database(database)) {
+                *counts.entry(view.health).or_default() += 1;
+                if let Some(last) = view.last_good_backup.filter(|_| !view.tasks.is_empty())
+                    && oldest.as_ref().is_none_or(|(_, time)| last.time < *time)
+                {
+                    oldest = Some((view.database.name.clone(), last.time));
+                }
+                if let Some(run) = view.next_run
+                    && next.as_ref().is_none_or(|next| run.time < next.time)
+                {
+                    next = Some(run);
+                }
+            }
+            let errors = look.catalog.source_errors.iter();
+            Overview {
+                now: look.now,
+                databases: counts.into_iter().collect(),
+                oldest_good_backup: oldest,
+                running,
+                next_run: next,
+                source_errors: errors.map(|(name, error)| (name.clone(), error.clone())).collect(),
+            }
+        })
     }
 }
 
-fn key(database: &Database, template: &Template) -> TaskKey {
-    TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) }
+fn key(database: &Database, plan: &Plan) -> TaskKey {
+    TaskKey { database: database.name.clone(), task: plan.uid }
 }
 
-fn named(database: &Database, template: &Template, run: Run) -> NextRun {
-    let task = derived_name(&template.name);
-    NextRun { database: database.name.clone(), task, kind: run.kind, time: run.time }
+fn named(database: &Database, plan: &Plan, run: Run) -> NextRun {
+    let database = database.name.clone();
+    NextRun { database, task: plan.shown_name(), kind: run.kind, time: run.time, original: None }
 }
 
 fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
@@ -136,12 +196,11 @@ fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
 impl Look<'_> {
     fn database(&self, database: &Database) -> DatabaseView {
         let catalog = self.catalog;
-        let templates: Vec<&Arc<Template>> = catalog.templates_of(database).collect();
-        let tasks: Vec<TaskView> = templates.iter().map(|template| self.task(database, template)).collect();
+        let tasks = self.tasks(database);
         let last_good = self.last_good(&tasks);
         let next_run = tasks.iter().filter_map(|task| task.next_run.clone()).min_by_key(|run| run.time);
-        let activity = self.activity.get(&database.name).copied().unwrap_or_default();
-        let enabled = |task: &&TaskView| !task.task.settings.disabled;
+        let activity = self.activity.get(&database.name).cloned().unwrap_or_default();
+        let enabled = |task: &&TaskView| !task.task.disabled;
         let standing = Standing {
             missing_since: database.missing_since,
             running: activity.backup_runs,
@@ -167,14 +226,27 @@ impl Look<'_> {
         }
     }
 
-    fn task(&self, database: &Database, template: &Template) -> TaskView {
-        let status = self.catalog.status(&key(database, template));
-        let run = self.catalog.next_run(database, template, self.awake_since, self.now);
+    fn tasks(&self, database: &Database) -> Vec<TaskView> {
+        self.catalog.plans_of(database).map(|plan| self.task(database, plan)).collect()
+    }
+
+    fn task(&self, database: &Database, plan: &Plan) -> TaskView {
+        let key = key(database, plan);
+        let status = self.catalog.status(&key);
+        let run = self.catalog.next_run(database, plan, self.awake_since, self.now);
         let next_run = run.map(|run| {
             let kind = if status.last_full_backup.is_none() { BackupKind::Full } else { run.kind };
-            named(database, template, Run { kind, ..run })
+            named(database, plan, Run { kind, ..run })
         });
-        TaskView { task: derive(template.task(), &database.name), status, next_run }
+        let running =
+            self.activity.get(&database.name).and_then(|activity| activity.backups.get(&plan.uid)).cloned();
+        TaskView {
+            task: derived::seen(self.catalog, database, plan),
+            server_wide: plan.server_wide().map(|task| task.periodic.name.clone()),
+            status,
+            next_run,
+            running,
+        }
     }
 
     /// Returns the newest good backup of any task, as good as it is known to be now.

@@ -5,17 +5,17 @@ mod support;
 
 use larder_model::{BackupKind, EngineKind};
 use larder_service::{Health, ServiceError};
-use support::{Host, known, source, sqlite, task};
+use support::{Host, known, put, source, sqlite, task};
 
 fn names(service: &larder_service::Service, database: &str) -> Vec<String> {
-    service.derived_tasks(database).unwrap().into_iter().map(|task| task.settings.name).collect()
+    service.derived_tasks(database).unwrap().into_iter().map(|task| task.name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_created_while_running_gets_its_task_within_the_discovery_interval() {
     let host = Host::new();
     let service = host.start().await;
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     let shelf = host.shelf("shops");
     assert!(service.add_source(shelf).await.unwrap().is_empty());
     sqlite(&host.source_path("shops").join("berlin.db"), 3);
@@ -24,7 +24,7 @@ async fn a_database_created_while_running_gets_its_task_within_the_discovery_int
     assert!(begun.elapsed() < host.settings.discovery_interval + std::time::Duration::from_secs(1));
     assert_eq!(names(&service, name.as_str()), ["Server Wide Backup, Nightly"]);
     let derived = service.derived_tasks("berlin.db").unwrap().remove(0);
-    let folder = derived.settings.local_settings.unwrap().folder_path.unwrap();
+    let folder = derived.backup.local_settings.unwrap().folder_path.unwrap();
     assert_eq!(folder, host.backups().join("berlin.db").to_str().unwrap());
     assert_eq!(service.database("berlin.db").unwrap().health, Health::Waiting);
     let next = service.next_runs(None, 5).unwrap();
@@ -41,17 +41,17 @@ async fn exclusions_selectors_and_deletion_carry_over_at_once() {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     service.add_source(host.tree("mail")).await.unwrap();
-    let stored = service.put_task(host.nightly()).await.unwrap();
-    assert!(stored.settings.task_id > 0);
+    let stored = put(&service, host.nightly()).await.unwrap();
+    assert!(stored.periodic.task_id > 0);
     assert_eq!(names(&service, "web").len(), 1);
     let mut changed = stored.clone();
     changed.excluded_databases = vec!["WEB".to_owned()];
-    let changed = service.put_task(changed).await.unwrap();
-    assert!(changed.settings.task_id > stored.settings.task_id);
+    let changed = put(&service, changed).await.unwrap();
+    assert!(changed.periodic.task_id > stored.periodic.task_id);
     assert!(names(&service, "web").is_empty());
     assert_eq!(service.database("web").unwrap().health, Health::Unprotected);
     assert_eq!(names(&service, "mail").len(), 1);
-    let stale = service.put_task(stored).await.unwrap_err();
+    let stale = put(&service, stored).await.unwrap_err();
     assert!(matches!(stale, ServiceError::Conflict { .. }), "{stale}");
     service.delete_task("nightly").await.unwrap();
     assert!(names(&service, "mail").is_empty());
@@ -61,11 +61,30 @@ async fn exclusions_selectors_and_deletion_carry_over_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_databases_are_shown_page_by_page() {
+    let host = Host::new();
+    let service = host.start().await;
+    for name in ["a", "b", "c"] {
+        service.add_source(host.tree(name)).await.unwrap();
+    }
+    put(&service, host.nightly()).await.unwrap();
+    let (page, all) = service.databases_page(1, 1);
+    assert_eq!((page[0].database.name.as_str(), page.len(), all), ("b", 1, 3));
+    assert_eq!(page[0].tasks.len(), 1);
+    let names: Vec<_> = service.database_names(1, 9).iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["b", "c"]);
+    let overview = service.overview();
+    assert_eq!(overview.databases, [(Health::Waiting, 3)]);
+    assert_eq!(overview.next_run.unwrap().database.as_str(), "a");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_task_has_no_next_run_and_wakes_without_running_at_once() {
     let host = Host::new();
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     service.set_task_disabled("Nightly", true).await.unwrap();
     assert!(service.next_runs(None, 1).unwrap().is_empty());
     assert_eq!(host.pass(&service, 600).await, 0);
@@ -80,7 +99,7 @@ async fn everything_is_there_again_after_a_restart() {
     let host = Host::new();
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     let before = (service.databases(), service.tasks(), service.sources());
     service.stop().await;
     drop(service);
@@ -113,7 +132,7 @@ async fn a_database_that_is_gone_is_shown_as_missing_until_it_is_forgotten() {
     let shelf = host.shelf("shops");
     sqlite(&path, 3);
     service.add_source(shelf).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     assert!(matches!(service.forget_database("berlin.db").await, Err(ServiceError::Conflict { .. })));
     std::fs::remove_file(&path).unwrap();
     service.discover().await.unwrap();
@@ -150,11 +169,11 @@ async fn a_task_shows_its_next_runs_before_it_is_saved() {
     let host = Host::new();
     let service = host.start().await;
     let mut draft = host.nightly();
-    draft.settings.time_zone = Some("Europe/Berlin".to_owned());
+    draft.periodic.time_zone = Some("Europe/Berlin".to_owned());
     let runs = service.preview(&draft, 43).unwrap();
     assert_eq!(runs[0], (BackupKind::Incremental, "2026-05-13T10:20:00Z".parse().unwrap()));
     assert_eq!(runs[41], (BackupKind::Full, "2026-05-14T00:00:00Z".parse().unwrap()), "02:00 in Berlin");
-    draft.settings.full_backup_frequency = Some("99 * * * *".to_owned());
+    draft.periodic.full_backup_frequency = Some("99 * * * *".to_owned());
     assert!(matches!(
         service.preview(&draft, 5),
         Err(ServiceError::Invalid { field: "FullBackupFrequency", .. })
@@ -170,8 +189,8 @@ async fn a_database_with_two_tasks_asks_which_one_is_meant() {
     service.add_source(host.tree("web")).await.unwrap();
     let none = service.backup_now("web", None, BackupKind::Full).await.unwrap_err();
     assert!(matches!(none, ServiceError::NotFound { .. }), "{none}");
-    service.put_task(host.nightly()).await.unwrap();
-    service.put_task(task("Weekly", &host.directory.join("weekly"))).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
+    put(&service, task("Weekly", &host.directory.join("weekly"))).await.unwrap();
     let which = service.backup_now("web", None, BackupKind::Full).await.unwrap_err();
     assert!(which.to_string().contains("Nightly") && which.to_string().contains("Weekly"), "{which}");
     assert_eq!(service.destinations("web").unwrap().len(), 2);

@@ -1,20 +1,26 @@
 //! One backup: every destination opened, the source read once, the engine's word awaited, each snapshot written.
 
+use crate::destination::Target;
 use crate::error::ServiceError;
+use crate::identity::TaskUid;
 use crate::job::{Done, GoodBackup, Verdict};
 use crate::staging::Staging;
+use crate::view::FailureCause;
 use crate::work::mark::{Mark, Note};
 use crate::work::sink::WriterSink;
+use crate::work::throttle::Gate;
 use crate::work::vault::{Found, Vault};
-use crate::work::{Order, Place, retain};
+use crate::work::{Known, Order, retain, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
-use larder_model::task::BackupSettings;
-use larder_model::{BackupKind, Database, Source};
+use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration};
+use larder_model::{BackupKind, Database, Secret, Source};
 use larder_repository::{
-    BackupOptions, BackupSummary, BackupWriter, ParentRule, Repository, RepositoryError, Seal,
+    BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How many unreadable things an error names.
 const NAMED: usize = 5;
@@ -25,13 +31,26 @@ const NOTED: usize = 100;
 /// A backup to be made.
 #[derive(Debug)]
 pub(crate) struct Backup {
+    /// The task's number for life; 0 for a one-time backup.
+    pub(crate) task: TaskUid,
     pub(crate) database: Arc<Database>,
     pub(crate) source: Source,
-    pub(crate) settings: BackupSettings,
+    pub(crate) settings: PeriodicBackupConfiguration,
     pub(crate) kind: BackupKind,
     /// Whether the task has no good full backup yet.
     pub(crate) first: bool,
-    pub(crate) places: Vec<Place>,
+    /// Whether a person asked for a full backup: then what is there is what is meant, however small.
+    pub(crate) taken_as_it_is: bool,
+    /// Where it goes.
+    pub(crate) targets: Vec<Target>,
+    /// What the repositories are made and opened with.
+    pub(crate) password: Secret,
+    /// Which roots hold repositories already.
+    pub(crate) known: Known,
+    /// Where scripts may lie.
+    pub(crate) script_directories: Vec<PathBuf>,
+    /// Where local destinations must lie.
+    pub(crate) local_root: Option<PathBuf>,
 }
 
 /// A destination that takes part.
@@ -39,6 +58,14 @@ struct Part {
     vault: Vault,
     /// What lay there before, the newest first.
     before: Vec<Found>,
+}
+
+/// What was read and written.
+struct Written {
+    report: BackupReport,
+    summary: BackupSummary,
+    /// Why it is not trusted, though nothing failed.
+    suspicion: Option<String>,
 }
 
 /// What is gathered on the way.
@@ -98,6 +125,11 @@ impl Backup {
         }
         done.messages = account.messages.into_iter().chain(std::mem::take(&mut done.messages)).collect();
         done.destinations = account.outcomes;
+        done.encrypted = self.settings.backup.is_encrypted();
+        if matches!(done.verdict, Verdict::Faulted(_)) && done.cause == FailureCause::Other {
+            let at_a_destination = done.destinations.iter().any(|outcome| outcome.error.is_some());
+            done.cause = if at_a_destination { FailureCause::Destination } else { FailureCause::Source };
+        }
         done
     }
 
@@ -112,7 +144,7 @@ impl Backup {
         let roots = parts.iter().map(|part| part.vault.place.destination.root.clone()).collect();
         let kind = self.kind_for(order, &parts);
         if kind == BackupKind::Incremental
-            && parts.len() == self.places.len()
+            && parts.len() == self.targets.len()
             && let Some(good) = self.unchanged(order, &parts)?
         {
             for (outcome, part) in account.outcomes.iter_mut().zip(&parts) {
@@ -128,13 +160,14 @@ impl Backup {
                 ..Done::default()
             });
         }
-        let (report, summary) = self.write(order, &parts, kind)?;
-        let mut done = self.judge(order, &parts, kind, &report, &summary, account);
+        let written = self.write(order, &parts, kind)?;
+        let mut done = self.judge(order, &parts, kind, &written, account);
         done.roots = roots;
-        done.messages.extend(report.messages);
+        done.messages.extend(written.report.messages);
         if done.verdict == Verdict::Completed {
             for part in &parts {
-                let removed = retain::apply(order, &part.vault, &self.settings, &mut done.messages);
+                let removed =
+                    retain::apply(order, &part.vault, self.task, &self.settings, &mut done.messages);
                 done.removed.extend(removed);
             }
         }
@@ -144,21 +177,33 @@ impl Backup {
     /// Opens every destination; one that fails is out of this run, and says so.
     fn open(&self, order: &Order, account: &mut Account) -> Vec<Part> {
         let mut parts: Vec<Part> = Vec::new();
-        for place in &self.places {
+        for target in &self.targets {
             let first = parts.first().map(|part| part.vault.repository.clone());
-            let opened = order
-                .site
-                .open_or_create(place, &self.database, first.as_ref(), &mut account.messages)
-                .and_then(|vault| Ok(Part { before: vault.snapshots(&order.site)?, vault }));
-            let destination = place.destination.name.clone();
-            let error = match opened {
-                Ok(part) => {
-                    parts.push(part);
-                    None
-                }
-                Err(error) => Some(error.to_string()),
+            let taken: Vec<&str> =
+                parts.iter().map(|part| part.vault.place.destination.root.as_str()).collect();
+            let opened = self.place(target, &taken, &order.live.cancel).and_then(|place| {
+                let messages = &mut account.messages;
+                let vault = order.site.open_or_create(&place, &self.database, first.as_ref(), messages);
+                let opened =
+                    vault.and_then(|vault| Ok(Part { before: vault.snapshots(&order.site)?, vault }));
+                opened.map_err(|error| error.to_string())
+            });
+            let mut outcome = DestinationOutcome {
+                destination: target.name.clone(),
+                kind: Some(target.kind),
+                address: None,
+                backup: None,
+                bytes_stored: 0,
+                error: None,
             };
-            account.outcomes.push(DestinationOutcome { destination, backup: None, bytes_stored: 0, error });
+            match opened {
+                Ok(part) => {
+                    outcome.address = Some(part.vault.place.destination.view(&self.database.name).address);
+                    parts.push(part);
+                }
+                Err(error) => outcome.error = Some(error),
+            }
+            account.outcomes.push(outcome);
         }
         parts
     }
@@ -202,19 +247,16 @@ impl Backup {
 
     /// Has the engine write into every destination at once. Only its own word that the backup is complete lets the
     /// snapshots be written.
-    fn write(
-        &self,
-        order: &Order,
-        parts: &[Part],
-        kind: BackupKind,
-    ) -> Result<(BackupReport, BackupSummary), Stop> {
+    fn write(&self, order: &Order, parts: &[Part], kind: BackupKind) -> Result<Written, Stop> {
         let staging = Staging::create(&order.site.staging, order.id)?;
         let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
         let mut writer =
             BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
+        let mut source = self.source.clone();
+        source.exclude.extend(self.settings.exclude.iter().cloned());
         let job = BackupJob {
-            source: &self.source,
+            source: &source,
             database: &self.database,
             kind,
             staging: staging.path(),
@@ -223,13 +265,29 @@ impl Backup {
             counters,
         };
         let engine = larder_engines::engine(self.database.engine);
-        let report = engine.backup(&job, &mut WriterSink(&mut writer))?;
-        let summary = writer.finish_with(|unreadable| self.seal(&report, unreadable))?;
-        Ok((report, summary))
+        let gate = Gate::new(self.settings.backup.max_read_ops_per_second, cancel);
+        let report = engine.backup(&job, &mut WriterSink { writer: &mut writer, gate })?;
+        let mut suspicion = None;
+        let summary = writer.finish_with(|unreadable| {
+            suspicion = self.suspicion(order, parts);
+            self.seal(&report, unreadable, suspicion.is_some())
+        })?;
+        Ok(Written { report, summary, suspicion })
+    }
+
+    /// Holds what was read against the last good backup of the first destination that has one.
+    fn suspicion(&self, order: &Order, parts: &[Part]) -> Option<String> {
+        if self.taken_as_it_is {
+            return None;
+        }
+        let before = parts.iter().find_map(|part| part.last_good(order)?.snapshot.summary.as_ref())?;
+        let counters = &order.live.counters;
+        let (files, bytes) = (counters.items_done.load(Relaxed), counters.bytes_done.load(Relaxed));
+        shrink::suspicion(before, files, bytes)
     }
 
     /// Returns what is written on the snapshot in the end.
-    fn seal(&self, report: &BackupReport, unreadable: &[(String, String)]) -> Seal {
+    fn seal(&self, report: &BackupReport, unreadable: &[(String, String)], suspicious: bool) -> Seal {
         let note = Note {
             database: Some(self.database.name.clone()),
             report: report.clone(),
@@ -240,18 +298,23 @@ impl Backup {
                 .collect(),
         };
         // A note is plain text and numbers, which always become JSON.
-        Seal { extra_tags: Mark::last_tags(!unreadable.is_empty()), larder: serde_json::to_value(&note).ok() }
+        Seal {
+            extra_tags: Mark::last_tags(!unreadable.is_empty(), suspicious),
+            larder: serde_json::to_value(&note).ok(),
+        }
     }
 
     fn options(&self, order: &Order, kind: BackupKind) -> BackupOptions {
         let mark = Mark {
             larder: true,
             kind: Some(kind),
-            task: Some(self.settings.name.clone()),
+            task: Some(self.settings.name.clone()).filter(|name| !name.is_empty()),
+            task_uid: Some(self.task),
             operation: Some(order.id),
             identifier: Some(order.site.identifier.clone()),
             engine: Some(self.database.engine),
             incomplete: false,
+            suspicious: false,
         };
         let parent = ParentRule {
             tags: vec![
@@ -268,7 +331,18 @@ impl Backup {
             username: order.site.username.clone(),
             tags: mark.tags(),
             parent: (kind == BackupKind::Incremental).then_some(parent),
+            compression: self.compression(),
             ..BackupOptions::new(order.started.to_zoned(order.site.time_zone.clone()))
+        }
+    }
+
+    /// RavenDB's levels, in the repository's words.
+    fn compression(&self) -> Compression {
+        match self.settings.backup.snapshot_settings.map(|settings| settings.compression_level) {
+            None | Some(CompressionLevel::Optimal) => Compression::Optimal,
+            Some(CompressionLevel::Fastest) => Compression::Fastest,
+            Some(CompressionLevel::NoCompression) => Compression::NoCompression,
+            Some(CompressionLevel::SmallestSize) => Compression::SmallestSize,
         }
     }
 
@@ -278,10 +352,10 @@ impl Backup {
         order: &Order,
         parts: &[Part],
         kind: BackupKind,
-        report: &BackupReport,
-        summary: &BackupSummary,
+        written: &Written,
         account: &mut Account,
     ) -> Done {
+        let Written { report, summary, suspicion } = written;
         let mut made = None;
         let mut canceled = false;
         for (part, target) in parts.iter().zip(&summary.targets) {
@@ -303,7 +377,8 @@ impl Backup {
             }
         }
         let unreadable = &summary.unreadable;
-        let good = made.as_ref().filter(|_| unreadable.is_empty()).map(|id| GoodBackup {
+        let whole = unreadable.is_empty() && suspicion.is_none();
+        let good = made.as_ref().filter(|_| whole).map(|id| GoodBackup {
             id: id.clone(),
             time: order.started,
             position: report.position.clone(),
@@ -315,6 +390,11 @@ impl Backup {
                 Verdict::Faulted(format!("the backup of {} failed: {}", self.database.name, errors(account)))
             }
             Some(_) if !unreadable.is_empty() => Verdict::Faulted(self.incomplete(unreadable)),
+            Some(_) if suspicion.is_some() => Verdict::Faulted(format!(
+                "the backup of {} is kept but suspicious: {}; check that the source is all there (a disk that is not mounted?), and if it is, make a full backup by hand to take it as it is",
+                self.database.name,
+                suspicion.as_deref().unwrap_or_default()
+            )),
             Some(_) if failed => Verdict::Faulted(format!(
                 "the backup of {} is not at every destination: {}",
                 self.database.name,
@@ -324,7 +404,12 @@ impl Backup {
         };
         let listed =
             unreadable.iter().take(NOTED).map(|(path, cause)| format!("not readable: {path}: {cause}"));
-        Done { verdict, messages: listed.collect(), kind: Some(kind), good, ..Done::default() }
+        let cause = match (unreadable.is_empty(), suspicion) {
+            (false, _) => FailureCause::Source,
+            (true, Some(_)) => FailureCause::Suspicious,
+            (true, None) => FailureCause::Other,
+        };
+        Done { verdict, messages: listed.collect(), kind: Some(kind), good, cause, ..Done::default() }
     }
 
     fn incomplete(&self, unreadable: &[(String, String)]) -> String {

@@ -1,5 +1,6 @@
 //! What Larder writes on a snapshot, and reads from it.
 
+use crate::identity::TaskUid;
 use larder_engines::BackupReport;
 use larder_model::{BackupKind, BackupQuality, DatabaseName, EngineKind, OperationId};
 use larder_repository::Snapshot;
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const LARDER: &str = "larder";
 /// The tag of a snapshot that lacks something.
 const INCOMPLETE: &str = "incomplete";
+/// The tag of a snapshot that is so much smaller than the one before that it is not trusted.
+const SUSPICIOUS: &str = "suspicious";
 
 /// Who made a snapshot, and how; kept as tags, which stock restic shows and filters by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,10 +19,13 @@ pub(crate) struct Mark {
     pub(crate) larder: bool,
     pub(crate) kind: Option<BackupKind>,
     pub(crate) task: Option<String>,
+    /// The task's number for life, which stays when it is renamed.
+    pub(crate) task_uid: Option<TaskUid>,
     pub(crate) operation: Option<OperationId>,
     pub(crate) identifier: Option<String>,
     pub(crate) engine: Option<EngineKind>,
     pub(crate) incomplete: bool,
+    pub(crate) suspicious: bool,
 }
 
 impl Mark {
@@ -27,6 +33,7 @@ impl Mark {
     pub(crate) fn tags(&self) -> Vec<String> {
         let mut tags = vec![LARDER.to_owned()];
         tags.extend(self.task.as_ref().map(|task| format!("task={task}")));
+        tags.extend(self.task_uid.map(|uid| format!("task-uid={uid}")));
         tags.extend(self.kind.map(|kind| format!("kind={kind}")));
         tags.extend(self.operation.map(|operation| format!("operation={operation}")));
         tags.extend(self.identifier.as_ref().map(|identifier| format!("identifier={identifier}")));
@@ -35,8 +42,9 @@ impl Mark {
     }
 
     /// Returns the tags that are known only at the end.
-    pub(crate) fn last_tags(incomplete: bool) -> Vec<String> {
-        if incomplete { vec![INCOMPLETE.to_owned()] } else { Vec::new() }
+    pub(crate) fn last_tags(incomplete: bool, suspicious: bool) -> Vec<String> {
+        let tags = [(incomplete, INCOMPLETE), (suspicious, SUSPICIOUS)];
+        tags.into_iter().filter(|(holds, _)| *holds).map(|(_, tag)| tag.to_owned()).collect()
     }
 
     /// Reads a snapshot's tags; what is not understood is left out.
@@ -50,9 +58,11 @@ impl Mark {
             match tag.split_once('=') {
                 None if tag == LARDER => mark.larder = true,
                 None if tag == INCOMPLETE => mark.incomplete = true,
+                None if tag == SUSPICIOUS => mark.suspicious = true,
                 Some(("kind", "full")) => mark.kind = Some(BackupKind::Full),
                 Some(("kind", "incremental")) => mark.kind = Some(BackupKind::Incremental),
                 Some(("task", task)) => mark.task = Some(task.to_owned()),
+                Some(("task-uid", number)) => mark.task_uid = number.parse().ok(),
                 Some(("operation", number)) => mark.operation = number.parse().ok(),
                 Some(("identifier", identifier)) => mark.identifier = Some(identifier.to_owned()),
                 Some(("engine", engine)) => mark.engine = engine.parse().ok(),
@@ -64,7 +74,11 @@ impl Mark {
 
     /// Says how good the backup is, as far as the snapshot itself tells.
     pub(crate) const fn quality(&self) -> BackupQuality {
-        if self.incomplete { BackupQuality::Incomplete } else { BackupQuality::Good }
+        match (self.incomplete, self.suspicious) {
+            (true, _) => BackupQuality::Incomplete,
+            (false, true) => BackupQuality::Suspicious,
+            (false, false) => BackupQuality::Good,
+        }
     }
 }
 
@@ -98,14 +112,16 @@ mod tests {
             larder: true,
             kind: Some(BackupKind::Incremental),
             task: Some("Nightly, a=b".to_owned()),
+            task_uid: Some(3),
             operation: Some(7),
             identifier: Some("home".to_owned()),
             engine: Some(EngineKind::Sqlite),
             incomplete: false,
+            suspicious: false,
         };
         assert_eq!(Mark::read(&mark.tags()), mark);
-        let tags = [mark.tags(), Mark::last_tags(true)].concat();
-        assert_eq!(Mark::read(&tags), Mark { incomplete: true, ..mark });
+        let tags = [mark.tags(), Mark::last_tags(true, true)].concat();
+        assert_eq!(Mark::read(&tags), Mark { incomplete: true, suspicious: true, ..mark });
     }
 
     #[test]

@@ -1,27 +1,37 @@
 //! The work itself: blocking, on a thread of its own, with everything it needs handed in.
 
+mod adopt;
 mod backup;
 pub(crate) mod check;
 pub(crate) mod listing;
 mod mark;
+mod placing;
 mod reader;
 pub(crate) mod restore;
 mod retain;
+mod script;
+mod shrink;
 mod sink;
+mod throttle;
 mod vault;
 mod verify;
 
-use crate::agenda::TaskKey;
+use crate::catalog::Catalog;
 use crate::core::Core;
+use crate::credentials;
 use crate::destination::{self, Destination};
+use crate::embedded;
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::job::{Done, Job};
 use crate::operations::Live;
+use crate::plan::Plan;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use larder_model::{BackupId, BackupKind, Clock, Database, OperationId, Secret};
+use larder_model::task::BackupConfiguration;
+use larder_model::{BackupId, BackupKind, Clock, Database, OperationId, PeriodicBackupConfiguration, Secret};
 use larder_repository::KeyRing;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -31,7 +41,6 @@ use tokio::runtime::Handle;
 pub(crate) struct Site {
     pub(crate) handle: Handle,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) key: Secret,
     pub(crate) ring: KeyRing,
     pub(crate) hostname: String,
     pub(crate) username: String,
@@ -53,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) root_known: bool,
     /// Whether backups of this database were written there.
     pub(crate) database_known: bool,
+    /// What may open the repository there, the likeliest first; a new one is made with the first.
+    pub(crate) passwords: Vec<Secret>,
 }
 
 /// One operation, ready to be carried out.
@@ -68,8 +79,9 @@ pub(crate) struct Order {
 /// What an operation does.
 #[derive(Debug)]
 pub(crate) enum What {
-    Backup(backup::Backup),
+    Backup(Box<backup::Backup>),
     Restore(restore::Restore),
+    Adopt(adopt::Adopt),
     Verify(verify::Verify),
     Check(check::Check),
 }
@@ -83,11 +95,20 @@ pub(crate) fn prepare(
     live: Live,
 ) -> Result<Order, ServiceError> {
     let what = match job {
-        Job::Backup { key, kind, .. } => What::Backup(backup(core, key, *kind)?),
+        Job::Backup { key, kind, once, scheduled } => {
+            let taken_as_it_is = !scheduled && *kind == BackupKind::Full;
+            What::Backup(Box::new(backup(core, key, *kind, once.as_deref(), taken_as_it_is)?))
+        }
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
             request: request.clone(),
             places: places(core, database, destinations.clone()),
+        }),
+        Job::Adopt { database, from, backup } => What::Adopt(adopt::Adopt {
+            exists: embedded::check_free(core, &database.name).is_err(),
+            database: Arc::clone(database),
+            from: from.clone(),
+            backup: backup.clone(),
         }),
         Job::Verify { database, backup, destinations } => What::Verify(verify::Verify {
             database: Arc::clone(database),
@@ -100,20 +121,49 @@ pub(crate) fn prepare(
             places: places(core, database, destinations.clone()),
         }),
     };
-    Ok(Order { site: site(core), id, started, live, what })
+    let mut site = site(core);
+    if let What::Backup(backup) = &what
+        && let Some(identifier) = backup.settings.backup.identifier.as_deref().filter(|name| !name.is_empty())
+    {
+        identifier.clone_into(&mut site.identifier);
+    }
+    Ok(Order { site, id, started, live, what })
 }
 
-fn backup(core: &Core, key: &TaskKey, kind: BackupKind) -> Result<backup::Backup, ServiceError> {
+fn backup(
+    core: &Core,
+    key: &TaskKey,
+    kind: BackupKind,
+    once: Option<&BackupConfiguration>,
+    taken_as_it_is: bool,
+) -> Result<backup::Backup, ServiceError> {
     let catalog = core.catalog();
     let database = Arc::clone(catalog.database(key.database.as_str())?);
-    let template = Arc::clone(catalog.template(&key.task)?);
     let source = catalog.source(database.source.as_str())?.clone();
+    let settings = match (once, catalog.plan(key.task)) {
+        (Some(once), _) => PeriodicBackupConfiguration { backup: once.clone(), ..Default::default() },
+        (None, Some(plan)) => plan.periodic().clone(),
+        (None, None) => {
+            let name = key.task.to_string();
+            return Err(ServiceError::not_found("task", name, "it was deleted before its backup began"));
+        }
+    };
     let first = catalog.status(key).last_full_backup.is_none();
-    // Given back before it is taken again below: a writer that waits in between would stop both.
-    drop(catalog);
-    let roots = destination::of_task(template.task()).into_iter().collect();
-    let places = places(core, &database, destination::named(&roots));
-    Ok(backup::Backup { database, source, settings: template.task().settings.clone(), kind, first, places })
+    let known = Known::of(&catalog, &database);
+    Ok(backup::Backup {
+        task: key.task,
+        targets: destination::targets(&settings.backup),
+        password: credentials::password(&settings.backup, &core.key),
+        script_directories: core.settings.script_directories.clone(),
+        local_root: core.settings.local_root.clone(),
+        database,
+        source,
+        settings,
+        kind,
+        first,
+        taken_as_it_is,
+        known,
+    })
 }
 
 /// Hands out the tools.
@@ -123,7 +173,6 @@ pub(crate) fn site(core: &Core) -> Site {
     Site {
         handle: core.runtime.clone(),
         clock: Arc::clone(&core.clock),
-        key: core.key.clone(),
         ring: core.ring.clone(),
         hostname: core.settings.hostname.clone(),
         username: core.settings.username.clone(),
@@ -135,17 +184,65 @@ pub(crate) fn site(core: &Core) -> Site {
     }
 }
 
+/// The roots that hold repositories.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// Of any database.
+    all: HashSet<String>,
+    /// Of the one that is meant.
+    own: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(catalog: &Catalog, database: &Database) -> Self {
+        Self {
+            all: catalog.known_roots().clone(),
+            own: catalog.places.get(&database.name).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Adds what is known of a destination.
+    pub(crate) fn place(&self, destination: Destination, passwords: Vec<Secret>) -> Place {
+        Place {
+            root_known: self.all.contains(&destination.root),
+            database_known: self.own.contains(&destination.root),
+            destination,
+            passwords,
+        }
+    }
+}
+
 /// Adds what is known of each destination.
 pub(crate) fn places(core: &Core, database: &Database, destinations: Vec<Destination>) -> Vec<Place> {
     let catalog = core.catalog();
-    let known: HashSet<&String> = catalog.places.values().flatten().collect();
-    let own = catalog.places.get(&database.name);
-    let place = |destination: Destination| Place {
-        root_known: known.contains(&destination.root),
-        database_known: own.is_some_and(|roots| roots.contains(&destination.root)),
-        destination,
-    };
-    destinations.into_iter().map(place).collect()
+    let known = Known::of(&catalog, database);
+    let passwords = passwords(&catalog, database, &core.key);
+    destinations.into_iter().map(|destination| known.place(destination, passwords.clone())).collect()
+}
+
+/// Returns the password of a database's repository below a root: that of the task that writes there, or the server's.
+pub(crate) fn password_at(core: &Core, database: &Database, root: &str) -> Secret {
+    let catalog = core.catalog();
+    let there = |plan: &&Arc<Plan>| destination::roots(&plan.periodic().backup).contains_key(root);
+    catalog
+        .plans_of(database)
+        .find(there)
+        .map_or_else(|| core.key.clone(), |plan| credentials::password(&plan.periodic().backup, &core.key))
+}
+
+/// Lists what may open a database's repositories, the likeliest first.
+fn passwords(catalog: &Catalog, database: &Database, server_key: &Secret) -> Vec<Secret> {
+    let mut passwords = vec![server_key.clone()];
+    let of_tasks = catalog
+        .plans_of(database)
+        .map(|plan| credentials::password(&plan.periodic().backup, server_key))
+        .chain(std::iter::once(credentials::open_password()));
+    for password in of_tasks {
+        if !passwords.contains(&password) {
+            passwords.push(password);
+        }
+    }
+    passwords
 }
 
 impl Order {
@@ -154,6 +251,7 @@ impl Order {
         match &self.what {
             What::Backup(backup) => backup.run(&self),
             What::Restore(restore) => restore.run(&self),
+            What::Adopt(adopt) => adopt.run(&self),
             What::Verify(verify) => verify.run(&self),
             What::Check(check) => check.run(&self),
         }

@@ -1,11 +1,12 @@
 //! The repository of one database at one destination: found, opened, made.
 
+use crate::credentials;
 use crate::error::ServiceError;
 use crate::request::BackupChoice;
 use crate::work::mark::{Mark, Note};
 use crate::work::{Place, Site};
 use larder_model::{BackupId, BackupQuality, Database};
-use larder_repository::{Credentials, Presence, Repository, RepositoryError, Snapshot, probe};
+use larder_repository::{Presence, Repository, RepositoryError, Snapshot, probe};
 use larder_storage::{Folder, Local, Storage};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,17 +39,28 @@ impl From<RepositoryError> for ServiceError {
 }
 
 impl Site {
-    pub(crate) fn credentials(&self) -> Credentials {
-        Credentials::from_text(&self.key)
-    }
-
     /// Opens a database's repository.
     pub(crate) fn open(&self, place: &Place, database: &Database) -> Result<Vault, ServiceError> {
         let storage = folder(database, Local::open(&place.destination.root)?);
-        let clock = Arc::clone(&self.clock);
-        let repository =
-            Repository::open_with(&self.handle, storage, &self.credentials(), &self.ring, clock)?;
+        let repository = self.open_with_any(place, &storage)?;
         Ok(Vault { place: place.clone(), repository })
+    }
+
+    /// Opens a repository with the first password that fits.
+    fn open_with_any(&self, place: &Place, storage: &Arc<dyn Storage>) -> Result<Repository, ServiceError> {
+        let mut refused = None;
+        for password in &place.passwords {
+            let credentials = credentials::of(password);
+            let clock = Arc::clone(&self.clock);
+            match Repository::open_with(&self.handle, Arc::clone(storage), &credentials, &self.ring, clock) {
+                Err(RepositoryError::WrongKey { destination }) => {
+                    refused = Some(RepositoryError::WrongKey { destination });
+                }
+                other => return Ok(other?),
+            }
+        }
+        let unknown = || RepositoryError::WrongKey { destination: storage.describe() };
+        Err(refused.unwrap_or_else(unknown).into())
     }
 
     /// Opens a database's repository, and makes it where there is none. A second destination shares the first's
@@ -65,9 +77,7 @@ impl Site {
         let storage = folder(database, root);
         let clock = Arc::clone(&self.clock);
         let repository = match probe(&self.handle, &*storage)? {
-            Presence::Repository => {
-                Repository::open_with(&self.handle, storage, &self.credentials(), &self.ring, clock)?
-            }
+            Presence::Repository => self.open_with_any(place, &storage)?,
             Presence::Foreign { example } => {
                 let destination = storage.describe();
                 return Err(RepositoryError::Foreign { destination, example }.into());
@@ -79,15 +89,13 @@ impl Site {
                         storage.describe()
                     ));
                 }
+                let Some(password) = place.passwords.first() else {
+                    return Err(RepositoryError::WrongKey { destination: storage.describe() }.into());
+                };
+                let credentials = credentials::of(password);
                 match first {
-                    Some(first) => first.create_twin(storage, &self.credentials())?,
-                    None => Repository::create_with(
-                        &self.handle,
-                        storage,
-                        &self.credentials(),
-                        &self.ring,
-                        clock,
-                    )?,
+                    Some(first) => first.create_twin(storage, &credentials)?,
+                    None => Repository::create_with(&self.handle, storage, &credentials, &self.ring, clock)?,
                 }
             }
         };

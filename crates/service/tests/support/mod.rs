@@ -2,12 +2,12 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use jiff::SignedDuration;
-use larder_model::task::{BackupSettings, LocalSettings};
+use larder_model::task::{BackupConfiguration, LocalSettings, PeriodicBackupConfiguration};
 use larder_model::{
     BackupKind, Clock, DatabaseName, EngineKind, Operation, OperationId, OperationStatus, Secret,
-    ServerWideTask, Source,
+    ServerWideBackupConfiguration, Source,
 };
-use larder_service::{OperationFilter, Service, Settings};
+use larder_service::{OperationFilter, Service, ServiceError, Settings};
 use larder_state::RedbState;
 use larder_testbed::{ManualClock, TempDir};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ impl Host {
     }
 
     /// Returns a task that runs hourly in full and every 20 minutes in increments.
-    pub(crate) fn nightly(&self) -> ServerWideTask {
+    pub(crate) fn nightly(&self) -> ServerWideBackupConfiguration {
         task("Nightly", &self.backups())
     }
 
@@ -100,6 +100,17 @@ impl Host {
     }
 }
 
+/// Stores a server-wide task by its name.
+pub(crate) async fn put(
+    service: &Service,
+    task: ServerWideBackupConfiguration,
+) -> Result<ServerWideBackupConfiguration, ServiceError> {
+    match serde_json::to_value(task).unwrap() {
+        serde_json::Value::Object(update) => service.put_task(&update).await,
+        other => panic!("{other}"),
+    }
+}
+
 pub(crate) fn source(name: &str, engine: EngineKind, path: &Path) -> Source {
     Source {
         name: name.parse().unwrap(),
@@ -111,19 +122,22 @@ pub(crate) fn source(name: &str, engine: EngineKind, path: &Path) -> Source {
     }
 }
 
-pub(crate) fn task(name: &str, folder: &Path) -> ServerWideTask {
-    ServerWideTask {
-        settings: BackupSettings {
+pub(crate) fn task(name: &str, folder: &Path) -> ServerWideBackupConfiguration {
+    ServerWideBackupConfiguration {
+        periodic: PeriodicBackupConfiguration {
             name: name.to_owned(),
             full_backup_frequency: Some("0 2 * * *".to_owned()),
             incremental_backup_frequency: Some("*/20 * * * *".to_owned()),
-            local_settings: Some(LocalSettings {
-                disabled: false,
-                folder_path: Some(folder.to_str().unwrap().to_owned()),
-            }),
-            ..BackupSettings::default()
+            backup: BackupConfiguration {
+                local_settings: Some(LocalSettings {
+                    folder_path: Some(folder.to_str().unwrap().to_owned()),
+                    ..LocalSettings::default()
+                }),
+                ..BackupConfiguration::default()
+            },
+            ..PeriodicBackupConfiguration::default()
         },
-        ..ServerWideTask::default()
+        ..ServerWideBackupConfiguration::default()
     }
 }
 

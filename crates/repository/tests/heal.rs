@@ -172,7 +172,7 @@ fn a_source_that_arranged_its_packs_anew_gives_only_what_is_lacking() {
     // The source now holds everything in one pack of each kind, most of which the other one has.
     let options = PruneOptions { max_unused_percent: 0.0, wait: Duration::ZERO, ..PruneOptions::default() };
     let snapshots = world.places[0].repository.snapshots().unwrap();
-    world.places[0].repository.remove_snapshots(&[snapshots[0].id.clone()]).unwrap();
+    world.places[0].repository.remove_snapshots(std::slice::from_ref(&snapshots[0].id)).unwrap();
     for place in &world.places[..1] {
         place.repository.prune(&options, &Cancel::new(), &Counters::default()).unwrap();
     }

@@ -58,7 +58,7 @@ fn place() -> Place {
     }
     clock.advance(SignedDuration::from_mins(1));
     bench.back_up(std::slice::from_ref(&repository), &source);
-    repository.remove_snapshots(&[removed.id.clone()]).unwrap();
+    repository.remove_snapshots(std::slice::from_ref(&removed.id)).unwrap();
     Place { bench, clock, inner, storage, repository, removed, kept: source }
 }
 

@@ -152,7 +152,7 @@ fn a_damaged_or_missing_object_comes_back_from_a_twin_and_the_twin_stays_as_it_i
             }
             place.twin_storage.forget_calls();
             let options = RepairOptions { read_data: true, ..RepairOptions::default() };
-            let (report, losses) = place.repair_with(&[place.twin.clone()], &options).unwrap();
+            let (report, losses) = place.repair_with(std::slice::from_ref(&place.twin), &options).unwrap();
             let when = format!("{damage} {kind:?}");
             assert!(losses.is_empty() && report.objects.len() == 2, "{when}: {report:?}");
             let refetched = |remedy: &Remedy| matches!(remedy, Remedy::Refetched { .. });
@@ -178,7 +178,7 @@ fn blobs_come_from_a_twin_that_keeps_them_in_other_packs() {
     for path in place.paths("data/") {
         place.remove(&path);
     }
-    let (report, losses) = place.repair(&[place.twin.clone()]);
+    let (report, losses) = place.repair(std::slice::from_ref(&place.twin));
     // What only the removed backup had is lost everywhere: its root directory and one below it.
     assert!(losses.iter().all(|loss| loss.snapshot != kept.id), "{losses:?}");
     assert!(
@@ -269,7 +269,7 @@ fn a_damaged_backup_object_comes_back_from_a_twin_that_has_it() {
     let third = place.repository.create_twin(third_storage, &Bench::credentials()).unwrap();
     third
         .heal_from(
-            &[place.repository.clone()],
+            std::slice::from_ref(&place.repository),
             &larder_repository::HealOptions::default(),
             &Cancel::new(),
             &Counters::default(),
@@ -277,7 +277,7 @@ fn a_damaged_backup_object_comes_back_from_a_twin_that_has_it() {
         .unwrap();
     let path = place.paths("snapshots/").remove(0);
     place.change(&path, |bytes| bytes.truncate(20));
-    let (report, _) = place.repair(&[place.twin.clone()]);
+    let (report, _) = place.repair(std::slice::from_ref(&place.twin));
     assert_eq!(report.objects[0].remedy, Remedy::None, "{report:?}");
     assert!(place.paths("snapshots/").contains(&path), "a backup is never removed unasked");
     let (report, losses) = place.repair(&[place.twin.clone(), third]);
@@ -295,12 +295,12 @@ fn what_cannot_be_reached_is_not_lost() {
         place.remove(&path);
         let storage = if at_twin { &place.twin_storage } else { &place.storage };
         storage.always(call, "data/", Fault::Fail(StorageErrorKind::Other));
-        let outcome = place.repair_with(&[place.twin.clone()], &RepairOptions::default());
+        let outcome = place.repair_with(std::slice::from_ref(&place.twin), &RepairOptions::default());
         storage.heal();
         if let Ok((report, losses)) = outcome {
             assert!(losses.is_empty(), "{at_twin} {call:?}: {report:?}");
         }
-        assert!(place.repair(&[place.twin.clone()]).1.is_empty(), "{at_twin} {call:?}");
+        assert!(place.repair(std::slice::from_ref(&place.twin)).1.is_empty(), "{at_twin} {call:?}");
         place.assert_whole("in the end");
     }
 }
@@ -314,11 +314,11 @@ fn a_repair_that_broke_off_anywhere_made_nothing_worse_and_the_next_one_ends_the
             place.change(&index, |bytes| bytes[30] ^= 1);
             place.remove(&place.pack_of_damaged("two/new"));
             place.storage.down_from(nth, fault);
-            let outcome = place.repair_with(&[place.twin.clone()], &RepairOptions::default());
+            let outcome = place.repair_with(std::slice::from_ref(&place.twin), &RepairOptions::default());
             place.storage.heal();
             let when = format!("{fault:?} from call {nth}");
             let (_, losses) = place
-                .repair_with(&[place.twin.clone()], &RepairOptions::default())
+                .repair_with(std::slice::from_ref(&place.twin), &RepairOptions::default())
                 .unwrap_or_else(|error| panic!("{when}: {error}"));
             assert!(losses.is_empty(), "{when}: {losses:?}");
             place.assert_whole(&when);
@@ -358,7 +358,7 @@ fn leftovers_are_named_again_and_rubbish_is_reported_and_left() {
     let rubbish = Bytes::from(Random::new(5).bytes(5000));
     let path = ObjectKind::Pack.path(&Id::of(&rubbish));
     place.inner.with_objects(|objects| objects.insert(path.clone(), rubbish));
-    let (report, losses) = place.repair(&[place.twin.clone()]);
+    let (report, losses) = place.repair(std::slice::from_ref(&place.twin));
     assert!(losses.is_empty());
     assert_eq!((report.objects.len(), &report.objects[0].remedy), (1, &Remedy::None));
     assert_eq!(report.objects[0].object, path);

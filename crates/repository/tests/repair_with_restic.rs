@@ -72,7 +72,7 @@ fn restic_finds_nothing_wrong_with_what_came_back_from_a_twin() {
     assert!(!judge.command(["check", "--read-data"]).output().unwrap().status.success());
     // Without an index nothing here says that the first pack is missing: the backups and the twin do.
     let options = RepairOptions { read_data: true, ..RepairOptions::default() };
-    let (report, lost) = repair(&repository, &[twin.clone()], &options);
+    let (report, lost) = repair(&repository, std::slice::from_ref(&twin), &options);
     assert!(report.packs_fetched == 1 && lost.is_empty(), "{report:?}");
     assert!(matches!(report.objects[0].remedy, Remedy::Refetched { .. }), "{report:?}");
     assert_restores(&bench, &judge, &source, "restored");

@@ -123,12 +123,18 @@ impl Repository {
         counters.items_total.store(plan.summary.packs_repacked, Ordering::Relaxed);
         counters.set_current("copying what backups need out of wasteful packs");
         let new_packs = repack::repack(&guarded, &present, &plan, counters)?;
-        let PruneSummary { repacked_bytes, packs_repacked, .. } = plan.summary;
+        let PruneSummary { before_bytes, repacked_bytes, packs_repacked, .. } = plan.summary;
         let packs_written = new_packs.len() as u64;
         let mut writer = IndexWriter::new(&guarded);
         new_packs.into_iter().try_for_each(|pack| writer.add(pack))?;
         writer.finish()?;
-        Ok(PruneSummary { repacked_bytes, packs_repacked, packs_written, ..PruneSummary::default() })
+        Ok(PruneSummary {
+            before_bytes,
+            repacked_bytes,
+            packs_repacked,
+            packs_written,
+            ..PruneSummary::default()
+        })
     }
 }
 

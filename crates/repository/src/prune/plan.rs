@@ -67,6 +67,7 @@ impl PruneSummary {
     /// Adds what was copied ahead.
     pub(super) fn after(mut self, ahead: Option<&Self>) -> Self {
         if let Some(ahead) = ahead {
+            self.before_bytes = ahead.before_bytes;
             self.repacked_bytes += ahead.repacked_bytes;
             self.packs_repacked += ahead.packs_repacked;
             self.packs_written += ahead.packs_written;

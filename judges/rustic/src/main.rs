@@ -10,8 +10,8 @@ mod directory;
 use anyhow::{Context, Result, bail};
 use directory::Directory;
 use rustic_core::{
-    CheckOptions, Credentials, LocalDestination, LsOptions, Repository, RepositoryBackends, RepositoryOptions,
-    RestoreOptions,
+    CheckOptions, Credentials, LocalDestination, LsOptions, Repository, RepositoryBackends,
+    RepositoryOptions, RestoreOptions,
 };
 use std::path::Path;
 use std::sync::Arc;

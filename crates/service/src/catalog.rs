@@ -9,7 +9,7 @@ use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::{BackupId, Database, DatabaseName, ServerWideBackupConfiguration, Source};
-use larder_schedule::{Attempts, Run, Schedule};
+use larder_schedule::{Attempts, Schedule};
 use larder_state::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -28,6 +28,11 @@ pub(crate) struct Template {
 impl Template {
     pub(crate) fn new(stored: StoredTask, schedule: Schedule) -> Self {
         Self { name: stored.task.periodic.name.as_str().into(), stored, schedule }
+    }
+
+    /// Says whether it runs for a database: neither resting nor for others only.
+    pub(crate) fn is_for(&self, database: &Database) -> bool {
+        !self.task().periodic.disabled && applies(self.task(), database)
     }
 
     pub(crate) const fn task(&self) -> &ServerWideBackupConfiguration {
@@ -105,6 +110,11 @@ impl Catalog {
             .ok_or_else(|| ServiceError::not_found("task", name, "list the tasks to see their names"))
     }
 
+    /// Finds a database and its task.
+    pub(crate) fn task(&self, key: &TaskKey) -> Option<(&Arc<Database>, &Arc<Template>)> {
+        Some((self.databases.get(&key.database)?, self.templates.get(&*key.task)?))
+    }
+
     /// Finds a source.
     pub(crate) fn source(&self, name: &str) -> Result<&Source, ServiceError> {
         self.sources
@@ -140,22 +150,7 @@ impl Catalog {
             incremental: status.and_then(|status| status.last_incremental_attempt),
             since: database.discovered.max(template.stored.scheduled),
             awake_since,
-        }
-    }
-
-    /// Returns a task's next run for a database; `None` where it rests.
-    pub(crate) fn next_run(
-        &self,
-        database: &Database,
-        template: &Template,
-        awake_since: Timestamp,
-        now: Timestamp,
-    ) -> Option<Run> {
-        let rests = template.task().periodic.disabled || !applies(template.task(), database);
-        if rests {
-            None
-        } else {
-            template.schedule.next(&self.attempts(database, template, awake_since), now)
+            changes: None,
         }
     }
 

@@ -4,7 +4,10 @@
 
 mod agenda;
 mod catalog;
+mod changes;
 mod core;
+mod decision;
+mod delay;
 mod derivation;
 mod destination;
 mod discovery;
@@ -13,7 +16,9 @@ mod error;
 mod finish;
 mod health;
 mod job;
+mod meter;
 mod operations;
+mod planning;
 mod progress;
 mod queue;
 mod reconcile;
@@ -27,18 +32,23 @@ mod shelf;
 mod show;
 mod sources;
 mod staging;
+mod standing;
 mod tasks;
+mod timing;
 mod validation;
 mod view;
+mod waiting;
 mod work;
 
+pub use decision::{DECISIONS_KEPT, Decision, Verdict};
 pub use derivation::{applies, derive, derived_name};
 pub use error::ServiceError;
-pub use request::{BackupChoice, OperationFilter, RestoreRequest};
+pub use request::{BackupChoice, KeptBackup, OperationFilter, RestoreRequest};
 pub use service::Service;
-pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, Settings};
+pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_START_SPREAD, Settings};
 pub use shelf::{Restored, Shelf};
 pub use view::{
     DatabaseView, DestinationView, Health, LastBackup, NextRun, Overview, ResticAccess, TaskError,
     TaskStatus, TaskView, Verification,
 };
+pub use waiting::QueueEntry;

@@ -12,6 +12,7 @@ pub(crate) const SOURCES: &str = "source/";
 pub(crate) const DATABASES: &str = "database/";
 pub(crate) const TASKS: &str = "task/";
 pub(crate) const STATUSES: &str = "status/";
+pub(crate) const DECISIONS: &str = "decision/";
 pub(crate) const OPERATIONS: &str = "operation/";
 pub(crate) const PLACES: &str = "place/";
 pub(crate) const VERIFICATIONS: &str = "verification/";
@@ -56,6 +57,10 @@ pub(crate) fn task(name: &str) -> String {
 /// A database's name has no `/`, so the first one ends it.
 pub(crate) fn status(key: &TaskKey) -> String {
     format!("{STATUSES}{}/{}", key.database, key.task)
+}
+
+pub(crate) fn decisions(key: &TaskKey) -> String {
+    format!("{DECISIONS}{}/{}", key.database, key.task)
 }
 
 /// Numbers are padded, so that the order of keys is the order of operations.

@@ -7,7 +7,7 @@ use crate::derivation::{derive, derived_name};
 use crate::destination::{self, Destination};
 use crate::dispatch::NewOperation;
 use crate::error::ServiceError;
-use crate::job::Job;
+use crate::job::{Cause, Job};
 use crate::operations::Operations;
 use crate::queue::Lane;
 use crate::record;
@@ -17,6 +17,7 @@ use crate::view::{DatabaseView, DestinationView, NextRun, Overview, ResticAccess
 use crate::work::listing;
 use crate::{discovery, progress, scheduler, sources, staging, tasks, validation};
 use jiff::Timestamp;
+use larder_model::task::Periodicity;
 use larder_model::{
     BackupId, BackupKind, Clock, Database, DatabaseName, Operation, OperationId, OperationKind,
     PeriodicBackupConfiguration, RestorePoint, Secret, ServerWideBackupConfiguration, Source,
@@ -29,7 +30,7 @@ use tokio::task::JoinHandle;
 /// Makes, keeps and gives back backups: the one object that the outer rooms talk to. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Service {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     loops: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
@@ -246,14 +247,16 @@ impl Service {
             (database, template)
         };
         let key = TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) };
+        let cause = Cause::asked(self.core.now(), Periodicity::Manual);
         if let Some(waiting) = self.core.waiting_backup(&key, kind) {
             return Ok(waiting);
         }
-        let new = self.wanted_backup(database, key, kind);
+        let new = scheduler::backup(&database, &key, kind, cause);
         first(self.core.enqueue(vec![new]).await?)
     }
 
-    /// Asks for a backup now of every database that has an enabled task, or that the named server-wide task is for.
+    /// Asks for a backup now of every database that has an enabled task, or that the named server-wide task is for; with a
+    /// periodicity, only of tasks that have a schedule of it, whose backups are kept as such.
     ///
     /// # Errors
     /// There is no such task.
@@ -261,22 +264,27 @@ impl Service {
         &self,
         task: Option<&str>,
         kind: BackupKind,
+        periodicity: Option<Periodicity>,
     ) -> Result<Vec<OperationId>, ServiceError> {
+        let cause = Cause::asked(self.core.now(), periodicity.unwrap_or(Periodicity::Manual));
         let wanted: Vec<NewOperation> = {
             let catalog = self.core.catalog();
             let only =
                 task.map(|name| catalog.template(name).map(|found| Arc::clone(&found.name))).transpose()?;
             let pairs = catalog.databases.values().flat_map(|database| {
-                let meant = |template: &&Arc<Template>| match &only {
-                    Some(name) => template.name == *name,
-                    None => !template.task().periodic.disabled,
+                let meant = |template: &&Arc<Template>| {
+                    periodicity.is_none_or(|periodicity| template.schedule.has(periodicity))
+                        && match &only {
+                            Some(name) => template.name == *name,
+                            None => !template.task().periodic.disabled,
+                        }
                 };
                 catalog.templates_of(database).filter(meant).map(move |template| (database, template))
             });
             pairs
                 .map(|(database, template)| {
                     let key = TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) };
-                    self.wanted_backup(Arc::clone(database), key, kind)
+                    scheduler::backup(database, &key, kind, cause.clone())
                 })
                 .collect()
         };
@@ -432,7 +440,7 @@ impl Service {
     }
 
     /// Finds a database and the destinations that are meant.
-    fn meant(
+    pub(crate) fn meant(
         &self,
         database: &str,
         destination: Option<&str>,
@@ -442,19 +450,6 @@ impl Service {
         let all = destination::named(&catalog.roots(&database));
         let destinations = destination::select(all, destination, &database.name)?;
         Ok((database, destinations))
-    }
-
-    /// Makes the wish for a backup that a person asks for.
-    fn wanted_backup(&self, database: Arc<Database>, key: TaskKey, kind: BackupKind) -> NewOperation {
-        NewOperation {
-            kind: OperationKind::Backup,
-            backup_kind: Some(kind),
-            database,
-            task: Some(Arc::clone(&key.task)),
-            due: self.core.now(),
-            lane: Some(Lane::Backup),
-            job: Job::Backup { key, kind, scheduled: false },
-        }
     }
 
     async fn enqueue_one(
@@ -471,7 +466,7 @@ impl Service {
 }
 
 /// Finds the task that is meant: the named one, or the only one that is for the database.
-fn task_of<'a>(
+pub(crate) fn task_of<'a>(
     catalog: &'a Catalog,
     database: &Database,
     task: Option<&str>,

@@ -2,17 +2,17 @@
 
 use crate::agenda::TaskKey;
 use crate::catalog::{Catalog, Template};
-use crate::core::Core;
+use crate::core::{Board, Core};
 use crate::derivation::{derive, derived_name};
 use crate::destination;
 use crate::error::ServiceError;
 use crate::health::{self, Standing};
+use crate::planning::{Appointment, Planner};
 use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, TaskView};
 use jiff::Timestamp;
 use larder_model::{
     BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, OperationKind, OperationStatus,
 };
-use larder_schedule::Run;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ struct Activity {
 /// One look at everything.
 struct Look<'a> {
     catalog: &'a Catalog,
-    awake_since: Timestamp,
+    board: &'a Board,
+    planner: Planner<'a>,
     now: Timestamp,
     activity: HashMap<DatabaseName, Activity>,
 }
@@ -50,8 +51,10 @@ impl Core {
     fn look<T>(&self, show: impl FnOnce(&Look<'_>) -> T) -> T {
         let activity = self.activity();
         let catalog = self.catalog();
-        let awake_since = self.board().awake_since;
-        show(&Look { catalog: &catalog, awake_since, now: self.now(), activity })
+        let board = self.board();
+        let now = self.now();
+        let planner = Planner { core: self, catalog: &catalog, now };
+        show(&Look { catalog: &catalog, board: &board, planner, now, activity })
     }
 
     pub(crate) fn show_databases(&self) -> Vec<DatabaseView> {
@@ -70,7 +73,8 @@ impl Core {
     ) -> Result<Vec<NextRun>, ServiceError> {
         let catalog = self.catalog();
         let now = self.now();
-        let awake_since = self.board().awake_since;
+        let board = self.board();
+        let planner = Planner { core: self, catalog: &catalog, now };
         let templates: Vec<&Arc<Template>> = match task {
             Some(name) => vec![catalog.template(name)?],
             None => catalog.templates.values().collect(),
@@ -78,12 +82,14 @@ impl Core {
         let mut runs: Vec<NextRun> = Vec::new();
         for template in templates {
             for database in catalog.databases.values() {
-                let Some(first) = catalog.next_run(database, template, awake_since, now) else { continue };
-                let rest = template.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
-                let mut never = catalog.status(&key(database, template)).last_full_backup.is_none();
-                for run in std::iter::once(first).chain(rest) {
-                    let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
-                    runs.push(named(database, template, Run { kind, ..run }));
+                let key = key(database, template);
+                let Some(first) = planner.appointment(&key, database, template, &board) else { continue };
+                let rest = template.schedule.upcoming(first.run.time.max(now), count.saturating_sub(1));
+                let rest = rest.into_iter().map(Appointment::of);
+                let mut never = catalog.status(&key).last_full_backup.is_none();
+                for plan in std::iter::once(first).chain(rest) {
+                    let first = std::mem::take(&mut never);
+                    runs.push(named(database, template, &plan, first));
                 }
             }
             // Many databases on one task would otherwise pile up before they are sorted.
@@ -123,9 +129,16 @@ fn key(database: &Database, template: &Template) -> TaskKey {
     TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) }
 }
 
-fn named(database: &Database, template: &Template, run: Run) -> NextRun {
-    let task = derived_name(&template.name);
-    NextRun { database: database.name.clone(), task, kind: run.kind, time: run.time }
+/// Shows a run; the first of a task is full whatever its schedule says.
+fn named(database: &Database, template: &Template, plan: &Appointment, first: bool) -> NextRun {
+    NextRun {
+        database: database.name.clone(),
+        task: derived_name(&template.name),
+        kind: if first { BackupKind::Full } else { plan.run.kind },
+        time: plan.run.time,
+        begins: plan.begins,
+        original: plan.original,
+    }
 }
 
 fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
@@ -169,12 +182,10 @@ impl Look<'_> {
 
     fn task(&self, database: &Database, template: &Template) -> TaskView {
         let status = self.catalog.status(&key(database, template));
-        let run = self.catalog.next_run(database, template, self.awake_since, self.now);
-        let next_run = run.map(|run| {
-            let kind = if status.last_full_backup.is_none() { BackupKind::Full } else { run.kind };
-            named(database, template, Run { kind, ..run })
-        });
+        let plan = self.planner.appointment(&key(database, template), database, template, self.board);
+        let first = status.last_full_backup.is_none();
         let task = derive(template.task(), &database.name);
+        let next_run = plan.map(|plan| named(database, template, &plan, first));
         TaskView { task, server_wide: Some(template.name.to_string()), status, next_run }
     }
 

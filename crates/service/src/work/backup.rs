@@ -2,6 +2,7 @@
 
 use crate::error::ServiceError;
 use crate::job::{Done, GoodBackup, Verdict};
+use crate::retention::Policy;
 use crate::staging::Staging;
 use crate::work::mark::{Mark, Note};
 use crate::work::sink::WriterSink;
@@ -9,11 +10,12 @@ use crate::work::vault::{Found, Vault};
 use crate::work::{Order, Place, retain};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
-use larder_model::task::PeriodicBackupConfiguration;
+use larder_model::task::{PeriodicBackupConfiguration, Periodicity};
 use larder_model::{BackupKind, Database, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, ParentRule, Repository, RepositoryError, Seal,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many unreadable things an error names.
@@ -28,7 +30,11 @@ pub(crate) struct Backup {
     pub(crate) database: Arc<Database>,
     pub(crate) source: Source,
     pub(crate) settings: PeriodicBackupConfiguration,
+    /// What is kept of earlier backups.
+    pub(crate) policy: Option<Policy>,
     pub(crate) kind: BackupKind,
+    /// What this backup is kept as.
+    pub(crate) periodicities: BTreeSet<Periodicity>,
     /// Whether the task has no good full backup yet.
     pub(crate) first: bool,
     pub(crate) places: Vec<Place>,
@@ -134,7 +140,9 @@ impl Backup {
         done.messages.extend(report.messages);
         if done.verdict == Verdict::Completed {
             for part in &parts {
-                let removed = retain::apply(order, &part.vault, &self.settings, &mut done.messages);
+                let policy = self.policy.as_ref();
+                let removed =
+                    retain::apply(order, &part.vault, &self.settings.name, policy, &mut done.messages);
                 done.removed.extend(removed);
             }
         }
@@ -179,7 +187,13 @@ impl Backup {
         for part in parts {
             // The newest of all must be that good one: after an incomplete backup, another try is owed.
             let newest = part.before.iter().find(|found| order.site.is_ours(found));
-            let Some(newest) = newest.filter(|found| found.quality.is_good()) else { return Ok(None) };
+            // A backup that is kept as something else does not stand for one that is to be kept as this.
+            let asked = [Periodicity::Manual, Periodicity::Shutdown];
+            let mut wanted = self.periodicities.iter().filter(|one| !asked.contains(one));
+            let stands = |found: &&Found| {
+                found.quality.is_good() && wanted.all(|one| found.mark.periodicities.contains(one))
+            };
+            let Some(newest) = newest.filter(stands) else { return Ok(None) };
             let its = newest.note().report.position;
             if its.is_none() || (position.is_some() && position != its) {
                 return Ok(None);
@@ -211,6 +225,8 @@ impl Backup {
         let staging = Staging::create(&order.site.staging, order.id)?;
         let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
+        let names: Vec<String> = parts.iter().map(|part| part.vault.place.destination.name.clone()).collect();
+        counters.set_destinations(&names);
         let mut writer =
             BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
         let job = BackupJob {
@@ -248,6 +264,7 @@ impl Backup {
             larder: true,
             kind: Some(kind),
             task: Some(self.settings.name.clone()),
+            periodicities: self.periodicities.clone(),
             operation: Some(order.id),
             identifier: Some(order.site.identifier.clone()),
             engine: Some(self.database.engine),

@@ -1,6 +1,7 @@
 //! The work itself: blocking, on a thread of its own, with everything it needs handed in.
 
 mod backup;
+pub(crate) mod candidates;
 pub(crate) mod check;
 pub(crate) mod listing;
 mod mark;
@@ -15,8 +16,9 @@ use crate::agenda::TaskKey;
 use crate::core::Core;
 use crate::destination::{self, Destination};
 use crate::error::ServiceError;
-use crate::job::{Done, Job};
+use crate::job::{Cause, Done, Job};
 use crate::operations::Live;
+use crate::retention::Policy;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::{BackupId, BackupKind, Clock, Database, OperationId, Secret};
@@ -81,7 +83,7 @@ pub(crate) fn prepare(
     live: Live,
 ) -> Result<Order, ServiceError> {
     let what = match job {
-        Job::Backup { key, kind, .. } => What::Backup(backup(core, key, *kind)?),
+        Job::Backup { key, kind, cause } => What::Backup(backup(core, key, *kind, cause)?),
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
             request: request.clone(),
@@ -101,7 +103,12 @@ pub(crate) fn prepare(
     Ok(Order { site: site(core), id, started, live, what })
 }
 
-fn backup(core: &Core, key: &TaskKey, kind: BackupKind) -> Result<backup::Backup, ServiceError> {
+fn backup(
+    core: &Core,
+    key: &TaskKey,
+    kind: BackupKind,
+    cause: &Cause,
+) -> Result<backup::Backup, ServiceError> {
     let catalog = core.catalog();
     let database = Arc::clone(catalog.database(key.database.as_str())?);
     let template = Arc::clone(catalog.template(&key.task)?);
@@ -111,7 +118,10 @@ fn backup(core: &Core, key: &TaskKey, kind: BackupKind) -> Result<backup::Backup
     drop(catalog);
     let roots = destination::of_task(template.task()).into_iter().collect();
     let places = places(core, &database, destination::named(&roots));
-    Ok(backup::Backup { database, source, settings: template.task().periodic.clone(), kind, first, places })
+    let settings = template.task().periodic.clone();
+    let policy = Policy::of(&settings, &core.settings.time_zone);
+    let periodicities = cause.periodicities.clone();
+    Ok(backup::Backup { database, source, settings, policy, kind, first, periodicities, places })
 }
 
 /// Hands out the tools.

@@ -3,7 +3,6 @@
 use crate::retention::{Candidate, Policy, removable};
 use crate::work::Order;
 use crate::work::vault::{Found, Vault};
-use larder_model::task::PeriodicBackupConfiguration;
 use larder_model::{BackupId, Counters};
 use larder_repository::{PruneOptions, RepositoryError};
 
@@ -14,15 +13,16 @@ use larder_repository::{PruneOptions, RepositoryError};
 pub(crate) fn apply(
     order: &Order,
     vault: &Vault,
-    settings: &PeriodicBackupConfiguration,
+    task: &str,
+    policy: Option<&Policy>,
     messages: &mut Vec<String>,
 ) -> Vec<BackupId> {
-    let Some(policy) = Policy::of(settings) else { return Vec::new() };
+    let Some(policy) = policy else { return Vec::new() };
     let place = &vault.place.destination.name;
-    match remove(order, vault, settings, &policy) {
+    match remove(order, vault, task, policy) {
         Ok(removed) if removed.is_empty() => removed,
         Ok(removed) => {
-            messages.push(format!("{place}: {} older than the policy keeps removed", backups(removed.len())));
+            messages.push(format!("{place}: {} that no rule keeps any more removed", backups(removed.len())));
             match prune(order, vault) {
                 Ok(freed_bytes) => messages.push(format!("{place}: {freed_bytes} bytes freed")),
                 Err(error) => messages
@@ -37,25 +37,27 @@ pub(crate) fn apply(
     }
 }
 
+/// Returns what a policy may speak about: a backup of this task, made by this installation.
+pub(crate) fn candidate(found: &Found) -> Candidate {
+    Candidate {
+        id: found.snapshot.id.clone(),
+        time: found.snapshot.time,
+        good: found.quality.is_good(),
+        periodicities: found.mark.periodicities.clone(),
+        // Every snapshot is whole: what an incremental one has in common with others is shared, not referred to.
+        needs: None,
+    }
+}
+
 fn remove(
     order: &Order,
     vault: &Vault,
-    settings: &PeriodicBackupConfiguration,
+    task: &str,
     policy: &Policy,
 ) -> Result<Vec<BackupId>, crate::error::ServiceError> {
     let found = vault.snapshots(&order.site)?;
-    let of_task = |found: &&Found| {
-        order.site.is_ours(found) && found.mark.task.as_deref() == Some(settings.name.as_str())
-    };
-    let candidates: Vec<Candidate> = found
-        .iter()
-        .filter(of_task)
-        .map(|found| Candidate {
-            id: found.snapshot.id.clone(),
-            time: found.snapshot.time,
-            good: found.quality.is_good(),
-        })
-        .collect();
+    let of_task = |found: &&Found| order.site.is_ours(found) && found.mark.task.as_deref() == Some(task);
+    let candidates: Vec<Candidate> = found.iter().filter(of_task).map(candidate).collect();
     let removable = removable(&candidates, policy, order.site.clock.now());
     if !removable.is_empty() {
         vault.repository.remove_snapshots(&removable)?;

@@ -1,6 +1,6 @@
 //! Tasks that run after changes: which databases are watched, what changed, and what happens where watching fails.
 
-use crate::agenda::TaskKey;
+use crate::identity::TaskKey;
 use crate::core::Core;
 use jiff::Timestamp;
 use larder_engines::{Watch, WatchEvent};

@@ -2,7 +2,7 @@
 //!
 //! It lies in the state, one record a task, written together with what was decided; nothing of it is kept in memory.
 
-use crate::agenda::TaskKey;
+use crate::identity::TaskKey;
 use crate::core::Core;
 use crate::error::ServiceError;
 use crate::record;

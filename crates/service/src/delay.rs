@@ -1,6 +1,6 @@
 //! Putting a backup off: it stops, frees everything, and goes on at the time; what it stored is not sent again.
 
-use crate::agenda::TaskKey;
+use crate::identity::TaskKey;
 use crate::core::Core;
 use crate::decision::{Decision, Decisions, Verdict};
 use crate::error::ServiceError;
@@ -25,7 +25,7 @@ impl Delayable {
     /// Returns what a job needs to be put off; `None` for what is no backup of a task.
     pub(crate) fn of(job: &Job) -> Option<Self> {
         match job {
-            Job::Backup { key, kind, cause } => {
+            Job::Backup { key, kind, cause, .. } if key.task != 0 => {
                 Some(Self { key: key.clone(), kind: *kind, scheduled: cause.scheduled, due: cause.due })
             }
             _ => None,

@@ -6,6 +6,7 @@ mod agenda;
 mod catalog;
 mod changes;
 mod core;
+mod credentials;
 mod decision;
 mod delay;
 mod derivation;
@@ -15,9 +16,11 @@ mod dispatch;
 mod error;
 mod finish;
 mod health;
+mod identity;
 mod job;
 mod meter;
 mod operations;
+mod plan;
 mod planning;
 mod progress;
 mod queue;
@@ -26,6 +29,7 @@ mod record;
 mod request;
 pub mod retention;
 mod scheduler;
+mod seal;
 mod service;
 mod settings;
 mod shelf;
@@ -33,6 +37,7 @@ mod show;
 mod sources;
 mod staging;
 mod standing;
+mod stored;
 mod tasks;
 mod timing;
 mod validation;
@@ -40,15 +45,17 @@ mod view;
 mod waiting;
 mod work;
 
+pub use credentials::OPEN_PASSWORD;
 pub use decision::{DECISIONS_KEPT, Decision, Verdict};
-pub use derivation::{applies, derive, derived_name};
-pub use error::ServiceError;
+pub use derivation::{covers, derive, derived_name};
+pub use error::{ErrorKind, ServiceError};
 pub use request::{BackupChoice, KeptBackup, OperationFilter, RestoreRequest};
 pub use service::Service;
 pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_START_SPREAD, Settings};
 pub use shelf::{Restored, Shelf};
+pub use tasks::{Stored, TaskSelector};
 pub use view::{
-    DatabaseView, DestinationView, Health, LastBackup, NextRun, Overview, ResticAccess, TaskError,
-    TaskStatus, TaskView, Verification,
+    DatabaseView, DestinationStatus, DestinationView, FailureCause, Health, LastBackup, NextRun, Overview,
+    ResticAccess, Running, TaskError, TaskStatus, TaskView, Verification,
 };
 pub use waiting::QueueEntry;

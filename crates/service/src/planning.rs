@@ -1,13 +1,15 @@
 //! When the next run of a task begins: its schedule, a delay, and the levelling of many starts.
 
-use crate::agenda::{Agenda, TaskKey};
-use crate::catalog::{Catalog, Template};
+use crate::agenda::Agenda;
+use crate::identity::TaskKey;
+use crate::catalog::Catalog;
+use crate::plan::Plan;
 use crate::core::{Board, Core};
 use jiff::{SignedDuration, Timestamp};
 use larder_model::{BackupKind, Database};
 use larder_schedule::{Attempts, Run, calmest, spread};
 
-/// On a template with many databases, starts are so far apart on average.
+/// On a task with many databases, starts are so far apart on average.
 const BETWEEN_STARTS: SignedDuration = SignedDuration::from_secs(2);
 
 /// So few databases just take turns.
@@ -47,10 +49,10 @@ impl Planner<'_> {
         &self,
         key: &TaskKey,
         database: &Database,
-        template: &Template,
+        task: &Plan,
         awake_since: Timestamp,
     ) -> Attempts {
-        let attempts = self.catalog.attempts(database, template, awake_since);
+        let attempts = self.catalog.attempts(database, task, awake_since);
         Attempts { changes: self.core.changes().of(key), ..attempts }
     }
 
@@ -59,15 +61,15 @@ impl Planner<'_> {
         &self,
         key: &TaskKey,
         database: &Database,
-        template: &Template,
+        task: &Plan,
         board: &Board,
     ) -> Option<Appointment> {
-        if !template.is_for(database) {
+        if !self.catalog.runs(database, task) {
             return None;
         }
         let status = self.catalog.statuses.get(key);
-        let attempts = self.attempts(key, database, template, board.awake_since);
-        let next = template.schedule.next(&attempts, self.now);
+        let attempts = self.attempts(key, database, task, board.awake_since);
+        let next = task.schedule.next(&attempts, self.now);
         if let Some(until) = status.and_then(|status| status.delay_until) {
             let kind = status.and_then(|status| status.delayed_kind).unwrap_or(BackupKind::Incremental);
             let original = status.and_then(|status| status.original_backup_time);
@@ -79,24 +81,24 @@ impl Planner<'_> {
             });
         }
         let run = next?;
-        Some(Appointment { run, begins: self.level(key, template, &run, board), original: None })
+        Some(Appointment { run, begins: self.level(key, task, &run, board), original: None })
     }
 
     /// Returns when a task would run next if nobody had put it off.
     pub(crate) fn next_by_schedule(&self, key: &TaskKey) -> Option<Timestamp> {
-        let (database, template) = self.catalog.task(key)?;
+        let (database, task) = self.catalog.task(key)?;
         let awake_since = self.core.board().awake_since;
-        let attempts = self.attempts(key, database, template, awake_since);
-        template.schedule.next(&attempts, self.now).map(|run| run.time)
+        let attempts = self.attempts(key, database, task, awake_since);
+        task.schedule.next(&attempts, self.now).map(|run| run.time)
     }
 
     /// Chooses when a run really begins.
-    fn level(&self, key: &TaskKey, template: &Template, run: &Run, board: &Board) -> Timestamp {
+    fn level(&self, key: &TaskKey, task: &Plan, run: &Run, board: &Board) -> Timestamp {
         let name = format!("{}/{}", key.database, key.task);
         if run.latest > run.time {
             return level_window(&board.agenda, key, run, &name, self.now);
         }
-        let width = self.width(template, run);
+        let width = self.width(task, run);
         let after = spread(&name, width);
         // What was missed while nobody was there is not begun all at once either.
         let moment = if run.time < board.awake_since && board.awake_since <= self.now {
@@ -106,11 +108,15 @@ impl Planner<'_> {
         };
         let begins = moment.checked_add(after).unwrap_or(moment);
         // Never out of the hours in which it may begin.
-        if template.schedule.opens(begins) == begins { begins } else { moment }
+        if task.schedule.opens(begins) == begins { begins } else { moment }
     }
 
     /// Returns within which time after its moment the runs of a task begin.
-    fn width(&self, template: &Template, run: &Run) -> SignedDuration {
+    fn width(&self, task: &Plan, run: &Run) -> SignedDuration {
+        // A task of one database alone has nobody to make way for.
+        if task.server_wide().is_none() {
+            return SignedDuration::ZERO;
+        }
         let databases = self.catalog.databases.len();
         if databases <= self.core.settings.max_concurrent_backups.max(FEW) {
             return SignedDuration::ZERO;
@@ -118,7 +124,7 @@ impl Planner<'_> {
         let wanted = BETWEEN_STARTS.saturating_mul(i32::try_from(databases).unwrap_or(i32::MAX));
         let most = SignedDuration::try_from(self.core.settings.start_spread).unwrap_or(SignedDuration::MAX);
         let interval =
-            template.schedule.interval_after(run.time).map_or(most, |interval| interval / PART_OF_INTERVAL);
+            task.schedule.interval_after(run.time).map_or(most, |interval| interval / PART_OF_INTERVAL);
         wanted.min(most).min(interval)
     }
 }

@@ -1,7 +1,7 @@
 //! The one loop that starts what is due.
 
-use crate::agenda::TaskKey;
-use crate::catalog::Template;
+use crate::identity::{TaskKey, TaskUid};
+use crate::plan::Plan;
 use crate::core::Core;
 use crate::dispatch::NewOperation;
 use crate::error::ServiceError;
@@ -96,17 +96,18 @@ fn take_due(core: &Arc<Core>, now: Timestamp) -> Vec<TaskKey> {
 /// Makes the operation for a task that the agenda says is due, if it is.
 fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperation> {
     let catalog = core.catalog();
-    let (database, template) = catalog.task(key)?;
+    let (database, task) = catalog.task(key)?;
     let mut board = core.board();
     let planner = Planner { core, catalog: &catalog, now };
-    let plan = planner.appointment(key, database, template, &board)?;
-    // Levelling may have put it a little later than its moment.
-    if plan.begins > now || board.pending.contains(key) {
+    let plan = planner.appointment(key, database, task, &board)?;
+    // Levelling may have put it a little later than its moment; within a window the agenda's word counts.
+    let begins = if plan.run.latest > plan.run.time { plan.run.time } else { plan.begins };
+    if begins > now || board.pending.contains(key) {
         return None;
     }
     let status = catalog.status(key);
-    let attempts = planner.attempts(key, database, template, board.awake_since);
-    let by_schedule = template.schedule.due(&attempts, now);
+    let attempts = planner.attempts(key, database, task, board.awake_since);
+    let by_schedule = task.schedule.due(&attempts, now);
     // A full that came due meanwhile wins over what was put off.
     let kind = match by_schedule {
         _ if status.last_full_backup.is_none() => BackupKind::Full,
@@ -114,47 +115,48 @@ fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperat
         _ => plan.run.kind,
     };
     let why = match status.delay_until {
-        Some(until) => format!("it was put off until {}", shown(until, template)),
-        None => why(template, &template.schedule.reasons(&attempts, now), plan.run.time, &board, now),
+        Some(until) => format!("it was put off until {}", shown(until, task)),
+        None => why(task, &task.schedule.reasons(&attempts, now), plan.run.time, &board, now),
     };
-    let periodicities = template.schedule.owed(&status.served, &attempts, now, kind);
+    let periodicities = task.schedule.owed(&status.served, &attempts, now, kind);
     let due = by_schedule.map_or(plan.run.time, |run| run.time.min(plan.run.time));
     board.pending.insert(key.clone());
     let cause = Cause { scheduled: true, due, why, periodicities };
-    Some(backup(database, key, kind, cause))
+    Some(backup(database, task, kind, cause))
 }
 
-/// Makes the wish for a backup.
+/// Makes the wish for a backup by a task.
 pub(crate) fn backup(
     database: &Arc<Database>,
-    key: &TaskKey,
+    task: &Plan,
     kind: BackupKind,
     cause: Cause,
 ) -> NewOperation {
+    let key = TaskKey { database: database.name.clone(), task: task.uid };
     NewOperation {
         kind: OperationKind::Backup,
         backup_kind: Some(kind),
         database: Arc::clone(database),
-        task: Some(Arc::clone(&key.task)),
+        task: Some(task.shown_name()),
         due: cause.due,
         lane: Some(Lane::Backup),
-        job: Job::Backup { key: key.clone(), kind, cause },
+        job: Job::Backup { key, kind, cause, once: None },
     }
 }
 
-fn shown(time: Timestamp, template: &Template) -> String {
-    time.to_zoned(template.schedule.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+fn shown(time: Timestamp, task: &Plan) -> String {
+    time.to_zoned(task.schedule.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// Says why a run is due, and why not earlier.
 fn why(
-    template: &Template,
+    task: &Plan,
     entries: &[String],
     due: Timestamp,
     board: &crate::core::Board,
     now: Timestamp,
 ) -> String {
-    let mut why = format!("{} made it due at {}", entries.join(" and "), shown(due, template));
+    let mut why = format!("{} made it due at {}", entries.join(" and "), shown(due, task));
     if due < board.awake_since {
         why.push_str("; nobody was there then, so it is caught up once");
     } else if now.duration_since(due) > SLEPT {
@@ -177,13 +179,13 @@ impl Core {
             let mut board = self.board();
             let planner = Planner { core: self, catalog: &catalog, now: self.now() };
             for key in keys {
-                let found = catalog.task(key).filter(|(database, template)| template.is_for(database));
-                let next = found.and_then(|(database, template)| {
+                let found = catalog.task(key).filter(|(database, task)| catalog.runs(database, task));
+                let next = found.and_then(|(database, task)| {
                     let waits = board.pending.contains(key);
-                    (!waits).then(|| planner.appointment(key, database, template, &board)).flatten()
+                    (!waits).then(|| planner.appointment(key, database, task, &board)).flatten()
                 });
                 board.agenda.set(key, next.map(|plan| plan.begins));
-                let watched = found.filter(|(_, template)| template.schedule.after_changes().is_some());
+                let watched = found.filter(|(_, task)| task.schedule.after_changes().is_some());
                 let with_source = watched.and_then(|(database, _)| {
                     Some((Arc::clone(database), catalog.sources.get(&database.source)?.clone()))
                 });
@@ -202,18 +204,22 @@ impl Core {
         self: &Arc<Self>,
         databases: impl Iterator<Item = &'a DatabaseName>,
     ) {
-        let tasks: Vec<Arc<str>> = self.catalog().templates.values().map(|t| Arc::clone(&t.name)).collect();
-        let keys: Vec<TaskKey> = databases
-            .flat_map(|database| {
-                tasks.iter().map(|task| TaskKey { database: database.clone(), task: Arc::clone(task) })
-            })
-            .collect();
+        let keys: Vec<TaskKey> = {
+            let catalog = self.catalog();
+            let tasks: Vec<TaskUid> = catalog.server_wide().map(|plan| plan.uid).collect();
+            let of = |database: &DatabaseName| {
+                let own = catalog.own_tasks(database).map(|plan| plan.uid);
+                let all = tasks.iter().copied().chain(own);
+                all.map(|task| TaskKey { database: database.clone(), task }).collect::<Vec<_>>()
+            };
+            databases.flat_map(of).collect()
+        };
         self.reschedule(keys.iter());
     }
 
     /// Puts a server-wide task of every database on the agenda.
-    pub(crate) fn reschedule_task(self: &Arc<Self>, task: &Arc<str>) {
-        let key = |database: &DatabaseName| TaskKey { database: database.clone(), task: Arc::clone(task) };
+    pub(crate) fn reschedule_task(self: &Arc<Self>, task: TaskUid) {
+        let key = |database: &DatabaseName| TaskKey { database: database.clone(), task };
         let keys: Vec<TaskKey> = self.catalog().databases.keys().map(key).collect();
         {
             // What was chosen within an old window says nothing about a new one.

@@ -1,14 +1,15 @@
 //! Views: what pages and commands show, made from the catalog for one moment.
 
-use crate::agenda::TaskKey;
-use crate::catalog::{Catalog, Template};
+use crate::catalog::Catalog;
 use crate::core::{Board, Core};
-use crate::derivation::{derive, derived_name};
 use crate::destination;
 use crate::error::ServiceError;
 use crate::health::{self, Standing};
+use crate::identity::{TaskKey, TaskUid};
+use crate::plan::Plan;
 use crate::planning::{Appointment, Planner};
-use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, TaskView};
+use crate::tasks::{TaskSelector, derived};
+use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, Running, TaskView};
 use jiff::Timestamp;
 use larder_model::{
     BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, OperationKind, OperationStatus,
@@ -17,12 +18,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The operations that matter to one database's view.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Activity {
     /// The one that runs, or the first that waits.
     unfinished: Option<OperationId>,
     /// Whether a backup runs.
     backup_runs: bool,
+    /// The backups that run or wait, by their tasks.
+    backups: HashMap<TaskUid, Running>,
 }
 
 /// One look at everything.
@@ -44,6 +47,14 @@ impl Core {
                 one.unfinished = Some(operation.id);
             }
             one.backup_runs |= runs && operation.kind == OperationKind::Backup;
+            if let (OperationKind::Backup, Some(task)) = (operation.kind, operation.task_uid) {
+                let kind = operation.backup_kind.unwrap_or(BackupKind::Full);
+                let backup = Running { operation: operation.id, kind, started: operation.started };
+                // Of several, the one that runs is shown.
+                if runs || !one.backups.contains_key(&task) {
+                    one.backups.insert(task, backup);
+                }
+            }
         }
         activity
     }
@@ -65,6 +76,24 @@ impl Core {
         self.look(|look| Ok(look.database(look.catalog.database(name)?)))
     }
 
+    /// Shows the tasks of one database.
+    pub(crate) fn show_tasks(&self, name: &str) -> Result<Vec<TaskView>, ServiceError> {
+        self.look(|look| Ok(look.tasks(look.catalog.database(name)?)))
+    }
+
+    /// Shows one task of a database.
+    pub(crate) fn show_task(
+        &self,
+        database: &str,
+        which: TaskSelector<'_>,
+    ) -> Result<Option<TaskView>, ServiceError> {
+        self.look(|look| {
+            let database = look.catalog.database(database)?;
+            let plan = derived::find(look.catalog, database, which);
+            Ok(plan.map(|plan| look.task(database, plan)))
+        })
+    }
+
     /// Lists the next runs of one server-wide task or of all, earliest first.
     pub(crate) fn show_next_runs(
         &self,
@@ -75,24 +104,34 @@ impl Core {
         let now = self.now();
         let board = self.board();
         let planner = Planner { core: self, catalog: &catalog, now };
-        let templates: Vec<&Arc<Template>> = match task {
+        let plans: Vec<&Arc<Plan>> = match task {
             Some(name) => vec![catalog.template(name)?],
-            None => catalog.templates.values().collect(),
+            None => catalog.server_wide().collect(),
         };
         let mut runs: Vec<NextRun> = Vec::new();
-        for template in templates {
+        let add = |runs: &mut Vec<NextRun>, database: &Database, plan: &Plan| {
+            let key = key(database, plan);
+            let Some(first) = planner.appointment(&key, database, plan, &board) else { return };
+            let rest = plan.schedule.upcoming(first.run.time.max(now), count.saturating_sub(1));
+            let rest = rest.into_iter().map(Appointment::of);
+            let mut never = catalog.status(&key).last_full_backup.is_none();
+            for appointment in std::iter::once(first).chain(rest) {
+                runs.push(named(database, plan, &appointment, std::mem::take(&mut never)));
+            }
+        };
+        for plan in plans {
             for database in catalog.databases.values() {
-                let key = key(database, template);
-                let Some(first) = planner.appointment(&key, database, template, &board) else { continue };
-                let rest = template.schedule.upcoming(first.run.time.max(now), count.saturating_sub(1));
-                let rest = rest.into_iter().map(Appointment::of);
-                let mut never = catalog.status(&key).last_full_backup.is_none();
-                for plan in std::iter::once(first).chain(rest) {
-                    let first = std::mem::take(&mut never);
-                    runs.push(named(database, template, &plan, first));
-                }
+                add(&mut runs, database, plan);
             }
             // Many databases on one task would otherwise pile up before they are sorted.
+            keep_earliest(&mut runs, count);
+        }
+        if task.is_none() {
+            for database in catalog.databases.values() {
+                for plan in catalog.own_tasks(&database.name) {
+                    add(&mut runs, database, plan);
+                }
+            }
             keep_earliest(&mut runs, count);
         }
         Ok(runs)
@@ -125,19 +164,19 @@ impl Core {
     }
 }
 
-fn key(database: &Database, template: &Template) -> TaskKey {
-    TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) }
+fn key(database: &Database, plan: &Plan) -> TaskKey {
+    TaskKey { database: database.name.clone(), task: plan.uid }
 }
 
 /// Shows a run; the first of a task is full whatever its schedule says.
-fn named(database: &Database, template: &Template, plan: &Appointment, first: bool) -> NextRun {
+fn named(database: &Database, plan: &Plan, appointment: &Appointment, first: bool) -> NextRun {
     NextRun {
         database: database.name.clone(),
-        task: derived_name(&template.name),
-        kind: if first { BackupKind::Full } else { plan.run.kind },
-        time: plan.run.time,
-        begins: plan.begins,
-        original: plan.original,
+        task: plan.shown_name(),
+        kind: if first { BackupKind::Full } else { appointment.run.kind },
+        time: appointment.run.time,
+        begins: appointment.begins,
+        original: appointment.original,
     }
 }
 
@@ -149,11 +188,10 @@ fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
 impl Look<'_> {
     fn database(&self, database: &Database) -> DatabaseView {
         let catalog = self.catalog;
-        let templates: Vec<&Arc<Template>> = catalog.templates_of(database).collect();
-        let tasks: Vec<TaskView> = templates.iter().map(|template| self.task(database, template)).collect();
+        let tasks = self.tasks(database);
         let last_good = self.last_good(&tasks);
         let next_run = tasks.iter().filter_map(|task| task.next_run.clone()).min_by_key(|run| run.time);
-        let activity = self.activity.get(&database.name).copied().unwrap_or_default();
+        let activity = self.activity.get(&database.name).cloned().unwrap_or_default();
         let enabled = |task: &&TaskView| !task.task.disabled;
         let standing = Standing {
             missing_since: database.missing_since,
@@ -180,13 +218,25 @@ impl Look<'_> {
         }
     }
 
-    fn task(&self, database: &Database, template: &Template) -> TaskView {
-        let status = self.catalog.status(&key(database, template));
-        let plan = self.planner.appointment(&key(database, template), database, template, self.board);
+    fn tasks(&self, database: &Database) -> Vec<TaskView> {
+        self.catalog.plans_of(database).map(|plan| self.task(database, plan)).collect()
+    }
+
+    fn task(&self, database: &Database, plan: &Plan) -> TaskView {
+        let key = key(database, plan);
+        let status = self.catalog.status(&key);
         let first = status.last_full_backup.is_none();
-        let task = derive(template.task(), &database.name);
-        let next_run = plan.map(|plan| named(database, template, &plan, first));
-        TaskView { task, server_wide: Some(template.name.to_string()), status, next_run }
+        let appointment = self.planner.appointment(&key, database, plan, self.board);
+        let next_run = appointment.map(|appointment| named(database, plan, &appointment, first));
+        let running =
+            self.activity.get(&database.name).and_then(|activity| activity.backups.get(&plan.uid)).cloned();
+        TaskView {
+            task: derived::seen(self.catalog, database, plan),
+            server_wide: plan.server_wide().map(|task| task.periodic.name.clone()),
+            status,
+            next_run,
+            running,
+        }
     }
 
     /// Returns the newest good backup of any task, as good as it is known to be now.

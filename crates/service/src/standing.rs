@@ -1,6 +1,6 @@
 //! How a task stands now: why it does not run at this moment.
 
-use crate::agenda::TaskKey;
+use crate::identity::TaskKey;
 use crate::core::Core;
 use crate::decision::{Decision, Verdict};
 use crate::planning::Planner;
@@ -17,24 +17,24 @@ impl Core {
             return decision;
         }
         let catalog = self.catalog();
-        let Some((database, template)) = catalog.task(key) else {
+        let Some((database, task)) = catalog.task(key) else {
             return said(Verdict::Waits, "there is no such task any more".to_owned());
         };
         if let Some(since) = database.missing_since {
             return said(Verdict::Waits, format!("the database is gone from its source since {since}"));
         }
-        if !template.is_for(database) {
+        if !catalog.runs(database, task) {
             return said(Verdict::Waits, "it is disabled".to_owned());
         }
         let board = self.board();
         let planner = Planner { core: self, catalog: &catalog, now: at };
         let shown = |time: Timestamp| {
-            time.to_zoned(template.schedule.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+            time.to_zoned(task.schedule.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
         };
         let lost =
             self.changes().lost(&key.database).map(|cause| format!("; changes are not watched: {cause}"));
         let lost = lost.unwrap_or_default();
-        match planner.appointment(key, database, template, &board) {
+        match planner.appointment(key, database, task, &board) {
             Some(plan) if plan.original.is_some() => {
                 said(Verdict::Delayed, format!("somebody put it off until {}", shown(plan.begins)))
             }
@@ -51,7 +51,7 @@ impl Core {
                 Verdict::Waits,
                 format!("its next moment is {} ({}){lost}", shown(plan.run.time), plan.run.kind),
             ),
-            None if template.schedule.after_changes().is_some() => {
+            None if task.schedule.after_changes().is_some() => {
                 said(Verdict::Waits, format!("nothing changed since its last run began{lost}"))
             }
             None => {

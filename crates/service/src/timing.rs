@@ -1,16 +1,16 @@
 //! The service's front for everything about time: delays, the queue, the decision log, what retention would keep.
 
-use crate::agenda::TaskKey;
+use crate::identity::TaskKey;
 use crate::decision::{DECISIONS_KEPT, Decision};
 use crate::error::ServiceError;
 use crate::request::KeptBackup;
 use crate::retention::{Policy, judge};
 use crate::service::Service;
+use crate::service::work::task_of;
 use crate::waiting::QueueEntry;
 use crate::work::candidates;
 use larder_model::task::PeriodicBackupConfiguration;
 use larder_model::{OperationId, TimeSpan};
-use std::sync::Arc;
 
 impl Service {
     /// Stops a backup that runs or waits, and lets its task go on with it after a time, also over a restart. Returns when
@@ -66,15 +66,15 @@ impl Service {
         let key = self.key_of(database, name)?;
         let stored = {
             let catalog = self.core.catalog();
-            let (_, template) = catalog.task(&key).ok_or_else(|| {
+            let plan = catalog.task(&key).map(|(_, plan)| plan.periodic().clone());
+            plan.ok_or_else(|| {
                 ServiceError::not_found("task", key.task.to_string(), "list the tasks to see their names")
-            })?;
-            template.task().periodic.clone()
+            })?
         };
         let policy = Policy::of(task.unwrap_or(&stored), &self.core.settings.time_zone);
         let (database, destinations) = self.meant(database, destination)?;
         let mut answer = Vec::new();
-        for here in candidates::by_destination(&self.core, database, destinations, stored.name).await? {
+        for here in candidates::by_destination(&self.core, database, destinations, (key.task, stored.name)).await? {
             let (points, candidates): (Vec<_>, Vec<_>) = here.into_iter().unzip();
             let judged = policy.as_ref().map(|policy| judge(&candidates, policy, self.core.now()));
             for backup in points {
@@ -95,7 +95,7 @@ impl Service {
     fn key_of(&self, database: &str, task: Option<&str>) -> Result<TaskKey, ServiceError> {
         let catalog = self.core.catalog();
         let database = catalog.database(database)?;
-        let template = crate::service::task_of(&catalog, database, task)?;
-        Ok(TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) })
+        let plan = task_of(&catalog, database, task)?;
+        Ok(TaskKey { database: database.name.clone(), task: plan.uid })
     }
 }

@@ -33,7 +33,7 @@ pub struct QueueEntry {
 pub(crate) fn is_ready(catalog: &Catalog, job: &Job, now: Timestamp) -> bool {
     match job {
         Job::Backup { key, cause, .. } if cause.scheduled => {
-            catalog.task(key).is_none_or(|(_, template)| template.schedule.opens(now) == now)
+            catalog.task(key).is_none_or(|(_, task)| task.schedule.opens(now) == now)
         }
         _ => true,
     }
@@ -46,7 +46,7 @@ pub(crate) fn hold_in_words(hold: Hold, catalog: &Catalog, job: &Job) -> String 
             Job::Backup { key, .. } => {
                 let window = catalog
                     .task(key)
-                    .and_then(|(_, template)| template.task().periodic.backup_window.clone());
+                    .and_then(|(_, task)| task.periodic().backup_window.clone());
                 let window = window.map(|window| format!(" from {} to {}", window.from, window.to));
                 format!("its backup window is closed; it is open{}", window.unwrap_or_default())
             }

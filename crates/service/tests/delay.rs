@@ -16,7 +16,7 @@ const HOUR: TimeSpan = TimeSpan::from_seconds(3600);
 async fn with_tree(host: &Host) -> Service {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    support::put(&service, host.nightly()).await.unwrap();
     service
 }
 

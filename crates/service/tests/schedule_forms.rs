@@ -38,11 +38,12 @@ async fn one_run_serves_every_periodicity_that_is_due_and_its_backup_says_so() {
     service.add_source(host.tree("web")).await.unwrap();
     let schedules =
         vec![entry("Hourly", Incremental), entry("Daily", Incremental), entry("Shutdown", Incremental)];
-    service.put_task(only(&host, schedules)).await.unwrap();
+    support::put(&service, only(&host, schedules)).await.unwrap();
     assert_eq!(host.pass(&service, 30).await, 1, "23:00");
     all_ended(&service).await;
     assert_eq!(host.pass(&service, 60).await, 1, "midnight: once for both");
     all_ended(&service).await;
+    host.pass(&service, 1).await;
     let ids = service.backup_all(None, Incremental, Some(Shutdown)).await.unwrap();
     assert_eq!(ids.len(), 1);
     assert!(service.backup_all(None, Incremental, Some(Periodicity::Weekly)).await.unwrap().is_empty());
@@ -66,7 +67,7 @@ async fn nothing_begins_while_the_backup_window_is_closed() {
     service.add_source(host.tree("mail")).await.unwrap();
     let mut task = host.nightly();
     task.periodic.backup_window = Some(BackupWindow { from: "12:00".to_owned(), to: "13:00".to_owned() });
-    service.put_task(task).await.unwrap();
+    support::put(&service, task).await.unwrap();
     assert_eq!(host.pass(&service, 30).await, 0, "10:20 passes by");
     let next = service.database("web").unwrap().next_run.unwrap();
     assert_eq!(next.time.to_string(), "2026-05-13T12:00:00Z");
@@ -126,7 +127,7 @@ async fn a_change_in_a_tree_leads_to_a_backup_after_a_quiet_time() {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     let changes = entry("after changes, quiet 2m, at most every 30m", Incremental);
-    service.put_task(only(&host, vec![changes])).await.unwrap();
+    support::put(&service, only(&host, vec![changes])).await.unwrap();
     // What changed while nobody watched is not known.
     becomes(&service, "web", Some("10:07")).await;
     assert_eq!(host.pass(&service, 2).await, 1);
@@ -152,7 +153,7 @@ async fn where_changes_cannot_be_watched_the_time_is_what_makes_it_due() {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     let changes = entry("after changes, quiet 2m, at most every 30m", Incremental);
-    service.put_task(only(&host, vec![changes])).await.unwrap();
+    support::put(&service, only(&host, vec![changes])).await.unwrap();
     becomes(&service, "web", Some("10:07")).await;
     assert_eq!(host.pass(&service, 2).await, 1);
     all_ended(&service).await;
@@ -179,7 +180,7 @@ async fn five_hundred_databases_on_one_task_do_not_start_in_one_minute() {
         std::fs::copy(shelf.join("db0.db"), shelf.join(format!("db{number}.db"))).unwrap();
     }
     service.add_source(source("shelf", EngineKind::Sqlite, &shelf)).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    support::put(&service, host.nightly()).await.unwrap();
     let by_minute = |service: &Service| {
         let mut starts: HashMap<String, u32> = HashMap::new();
         for view in service.databases() {
@@ -193,7 +194,7 @@ async fn five_hundred_databases_on_one_task_do_not_start_in_one_minute() {
     let starts = by_minute(&service);
     assert!(starts.len() == 5 && starts.values().all(|count| *count < 150), "{starts:?}");
     assert_eq!(starts, by_minute(&service), "chance has no part in it");
-    service.put_task(only(&host, vec![entry("every 4h..6h", Incremental)])).await.unwrap();
+    support::put(&service, only(&host, vec![entry("every 4h..6h", Incremental)])).await.unwrap();
     let mut starts: HashMap<String, u32> = HashMap::new();
     for view in service.databases() {
         *starts.entry(view.next_run.unwrap().begins.strftime("%H:%M").to_string()).or_default() += 1;
@@ -208,7 +209,7 @@ async fn the_decision_log_tells_why_a_task_ran_or_did_not() {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     let mut task = host.nightly();
-    service.put_task(task.clone()).await.unwrap();
+    support::put(&service, task.clone()).await.unwrap();
     let latest = async |service: &Service| service.decisions("web", None, 1).await.unwrap().remove(0);
     let waits = latest(&service).await;
     assert_eq!(waits.decision, Verdict::Waits);
@@ -246,7 +247,7 @@ async fn the_decision_log_tells_why_a_task_ran_or_did_not() {
     assert!(said[3].1.contains("web"), "why it failed: {said:#?}");
     assert!(said[4].1.contains("nobody was there then"), "{said:#?}");
     task.periodic.disabled = true;
-    service.put_task(task).await.unwrap();
+    support::put(&service, task).await.unwrap();
     assert!(latest(&service).await.reason.contains("disabled"));
     service.stop().await;
 }
@@ -256,7 +257,7 @@ async fn an_operation_that_a_crash_cut_off_is_faulted_and_its_run_is_made_up_for
     let host = Host::new();
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    support::put(&service, host.nightly()).await.unwrap();
     let huge = std::fs::File::create(host.source_path("web").join("huge")).unwrap();
     huge.set_len(500 << 30).unwrap();
     assert_eq!(host.pass(&service, 15).await, 1);

@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::destination::Destination;
 use crate::error::ServiceError;
+use crate::identity::TaskUid;
 use crate::retention::Candidate;
 use crate::work::listing::point;
 use crate::work::{places, retain, site};
@@ -14,7 +15,7 @@ pub(crate) async fn by_destination(
     core: &Arc<Core>,
     database: Arc<Database>,
     destinations: Vec<Destination>,
-    task: String,
+    (uid, name): (TaskUid, String),
 ) -> Result<Vec<Vec<(RestorePoint, Candidate)>>, ServiceError> {
     let site = site(core);
     let mut places = places(core, &database, destinations);
@@ -27,7 +28,7 @@ pub(crate) async fn by_destination(
             let found = vault.snapshots(&site)?;
             let of_task = found
                 .iter()
-                .filter(|found| site.is_ours(found) && found.mark.task.as_deref() == Some(task.as_str()));
+                .filter(|found| site.is_ours(found) && retain::is_of(found, (uid, name.as_str())));
             let here =
                 of_task.map(|found| (point(&vault, &database, found, &verified), retain::candidate(found)));
             all.push(here.collect());

@@ -1,5 +1,6 @@
 //! After a good backup: what the policy no longer keeps goes, and the space with it.
 
+use crate::identity::TaskUid;
 use crate::retention::{Candidate, Policy, removable};
 use crate::work::Order;
 use crate::work::vault::{Found, Vault};
@@ -13,7 +14,7 @@ use larder_repository::{PruneOptions, RepositoryError};
 pub(crate) fn apply(
     order: &Order,
     vault: &Vault,
-    task: &str,
+    task: (TaskUid, &str),
     policy: Option<&Policy>,
     messages: &mut Vec<String>,
 ) -> Vec<BackupId> {
@@ -49,15 +50,21 @@ pub(crate) fn candidate(found: &Found) -> Candidate {
     }
 }
 
+/// Says whether a backup was made by a task. Names change and numbers do not; what has no number was made before tasks
+/// had one.
+pub(crate) fn is_of(found: &Found, (uid, name): (TaskUid, &str)) -> bool {
+    found.mark.task_uid.map_or_else(|| found.mark.task.as_deref() == Some(name), |its| its == uid)
+}
+
 fn remove(
     order: &Order,
     vault: &Vault,
-    task: &str,
+    task: (TaskUid, &str),
     policy: &Policy,
 ) -> Result<Vec<BackupId>, crate::error::ServiceError> {
     let found = vault.snapshots(&order.site)?;
-    let of_task = |found: &&Found| order.site.is_ours(found) && found.mark.task.as_deref() == Some(task);
-    let candidates: Vec<Candidate> = found.iter().filter(of_task).map(candidate).collect();
+    let ours = found.iter().filter(|found| order.site.is_ours(found) && is_of(found, task));
+    let candidates: Vec<Candidate> = ours.map(candidate).collect();
     let removable = removable(&candidates, policy, order.site.clock.now());
     if !removable.is_empty() {
         vault.repository.remove_snapshots(&removable)?;

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 const LARDER: &str = "larder";
 /// The tag of a snapshot that lacks something.
 const INCOMPLETE: &str = "incomplete";
+/// The tag of a snapshot that is so much smaller than the one before that it is not trusted.
+const SUSPICIOUS: &str = "suspicious";
 
 /// Who made a snapshot, and how; kept as tags, which stock restic shows and filters by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub(crate) struct Mark {
     /// What the backup is kept as.
     pub(crate) periodicities: BTreeSet<Periodicity>,
     pub(crate) incomplete: bool,
+    pub(crate) suspicious: bool,
 }
 
 impl Mark {
@@ -46,8 +49,9 @@ impl Mark {
     }
 
     /// Returns the tags that are known only at the end.
-    pub(crate) fn last_tags(incomplete: bool) -> Vec<String> {
-        if incomplete { vec![INCOMPLETE.to_owned()] } else { Vec::new() }
+    pub(crate) fn last_tags(incomplete: bool, suspicious: bool) -> Vec<String> {
+        let tags = [(incomplete, INCOMPLETE), (suspicious, SUSPICIOUS)];
+        tags.into_iter().filter(|(holds, _)| *holds).map(|(_, tag)| tag.to_owned()).collect()
     }
 
     /// Reads a snapshot's tags; what is not understood is left out.
@@ -61,6 +65,7 @@ impl Mark {
             match tag.split_once('=') {
                 None if tag == LARDER => mark.larder = true,
                 None if tag == INCOMPLETE => mark.incomplete = true,
+                None if tag == SUSPICIOUS => mark.suspicious = true,
                 Some(("kind", "full")) => mark.kind = Some(BackupKind::Full),
                 Some(("kind", "incremental")) => mark.kind = Some(BackupKind::Incremental),
                 Some(("task", task)) => mark.task = Some(task.to_owned()),
@@ -79,7 +84,11 @@ impl Mark {
 
     /// Says how good the backup is, as far as the snapshot itself tells.
     pub(crate) const fn quality(&self) -> BackupQuality {
-        if self.incomplete { BackupQuality::Incomplete } else { BackupQuality::Good }
+        match (self.incomplete, self.suspicious) {
+            (true, _) => BackupQuality::Incomplete,
+            (false, true) => BackupQuality::Suspicious,
+            (false, false) => BackupQuality::Good,
+        }
     }
 }
 
@@ -141,10 +150,11 @@ mod tests {
             engine: Some(EngineKind::Sqlite),
             periodicities: BTreeSet::from([Periodicity::Daily, Periodicity::Bimonthly]),
             incomplete: false,
+            suspicious: false,
         };
         assert_eq!(Mark::read(&mark.tags()), mark);
-        let tags = [mark.tags(), Mark::last_tags(true)].concat();
-        assert_eq!(Mark::read(&tags), Mark { incomplete: true, ..mark });
+        let tags = [mark.tags(), Mark::last_tags(true, true)].concat();
+        assert_eq!(Mark::read(&tags), Mark { incomplete: true, suspicious: true, ..mark });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The work itself: blocking, on a thread of its own, with everything it needs handed in.
 
+mod adopt;
 mod backup;
 pub(crate) mod candidates;
 pub(crate) mod check;
@@ -9,7 +10,9 @@ mod reader;
 pub(crate) mod restore;
 mod retain;
 mod script;
+mod shrink;
 mod sink;
+mod throttle;
 mod vault;
 mod verify;
 
@@ -17,6 +20,7 @@ use crate::catalog::Catalog;
 use crate::core::Core;
 use crate::credentials;
 use crate::destination::{self, Destination};
+use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::{Cause, Done, Job};
@@ -74,8 +78,9 @@ pub(crate) struct Order {
 /// What an operation does.
 #[derive(Debug)]
 pub(crate) enum What {
-    Backup(backup::Backup),
+    Backup(Box<backup::Backup>),
     Restore(restore::Restore),
+    Adopt(adopt::Adopt),
     Verify(verify::Verify),
     Check(check::Check),
 }
@@ -90,12 +95,19 @@ pub(crate) fn prepare(
 ) -> Result<Order, ServiceError> {
     let what = match job {
         Job::Backup { key, kind, cause, once } => {
-            What::Backup(backup(core, key, *kind, cause, once.as_deref())?)
+            let taken_as_it_is = !cause.scheduled && *kind == BackupKind::Full;
+            What::Backup(Box::new(backup(core, key, (*kind, cause), once.as_deref(), taken_as_it_is)?))
         }
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
             request: request.clone(),
             places: places(core, database, destinations.clone()),
+        }),
+        Job::Adopt { database, from, backup } => What::Adopt(adopt::Adopt {
+            exists: embedded::check_free(core, &database.name).is_err(),
+            database: Arc::clone(database),
+            from: from.clone(),
+            backup: backup.clone(),
         }),
         Job::Verify { database, backup, destinations } => What::Verify(verify::Verify {
             database: Arc::clone(database),
@@ -120,9 +132,9 @@ pub(crate) fn prepare(
 fn backup(
     core: &Core,
     key: &TaskKey,
-    kind: BackupKind,
-    cause: &Cause,
+    (kind, cause): (BackupKind, &Cause),
     once: Option<&BackupConfiguration>,
+    taken_as_it_is: bool,
 ) -> Result<backup::Backup, ServiceError> {
     let catalog = core.catalog();
     let database = Arc::clone(catalog.database(key.database.as_str())?);
@@ -150,6 +162,7 @@ fn backup(
         kind,
         periodicities: cause.periodicities.clone(),
         first,
+        taken_as_it_is,
         known,
     })
 }
@@ -238,6 +251,7 @@ impl Order {
         match &self.what {
             What::Backup(backup) => backup.run(&self),
             What::Restore(restore) => restore.run(&self),
+            What::Adopt(adopt) => adopt.run(&self),
             What::Verify(verify) => verify.run(&self),
             What::Check(check) => check.run(&self),
         }

@@ -196,7 +196,7 @@ pub(crate) struct Known {
 impl Known {
     fn of(catalog: &Catalog, database: &Database) -> Self {
         Self {
-            all: catalog.places.values().flatten().cloned().collect(),
+            all: catalog.known_roots().clone(),
             own: catalog.places.get(&database.name).cloned().unwrap_or_default(),
         }
     }

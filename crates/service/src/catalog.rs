@@ -33,6 +33,8 @@ pub(crate) struct Catalog {
     pub(crate) exceptions: HashMap<TaskKey, Exception>,
     pub(crate) statuses: HashMap<TaskKey, TaskStatus>,
     pub(crate) places: BTreeMap<DatabaseName, BTreeSet<String>>,
+    /// Every root of any place; few, however many databases there are.
+    known_roots: HashSet<String>,
     /// Whether a backup was found equal when it was restored and compared.
     pub(crate) verified: HashMap<BackupId, bool>,
 }
@@ -65,7 +67,7 @@ impl Catalog {
             }
         }
         for (_, place) in record::all::<StoredPlace>(state, record::PLACES).await? {
-            catalog.places.entry(place.database).or_default().insert(place.root);
+            catalog.add_places(&place.database, [place.root]);
         }
         for (_, verification) in record::all::<Verification>(state, record::VERIFICATIONS).await? {
             catalog.verified.insert(verification.backup, verification.differences.is_empty());
@@ -230,10 +232,26 @@ impl Catalog {
         roots
     }
 
+    /// Notes that backups of a database lie below some roots.
+    pub(crate) fn add_places(&mut self, database: &DatabaseName, roots: impl IntoIterator<Item = String>) {
+        let places = self.places.entry(database.clone()).or_default();
+        for root in roots {
+            if !self.known_roots.contains(&root) {
+                self.known_roots.insert(root.clone());
+            }
+            places.insert(root);
+        }
+    }
+
+    /// Returns every root that backups of any database were written to.
+    pub(crate) const fn known_roots(&self) -> &HashSet<String> {
+        &self.known_roots
+    }
+
     /// Returns every root that any task or database has.
     pub(crate) fn all_roots(&self) -> HashSet<String> {
         let tasks =
             self.plans.values().flat_map(|plan| destination::roots(&plan.periodic().backup).into_keys());
-        tasks.chain(self.places.values().flatten().cloned()).collect()
+        tasks.chain(self.known_roots.iter().cloned()).collect()
     }
 }

@@ -235,7 +235,7 @@ fn remember(core: &Core, database: &DatabaseName, status: Option<&(&TaskKey, Tas
         catalog.statuses.insert((*key).clone(), status.clone());
     }
     if !done.roots.is_empty() {
-        catalog.places.entry(database.clone()).or_default().extend(done.roots.iter().cloned());
+        catalog.add_places(database, done.roots.iter().cloned());
     }
     if let Some(verification) = &done.verification {
         catalog.verified.insert(verification.backup.clone(), verification.differences.is_empty());

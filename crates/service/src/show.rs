@@ -69,6 +69,20 @@ impl Core {
         self.look(|look| look.catalog.databases.values().map(|database| look.database(database)).collect())
     }
 
+    /// Shows `count` databases after the first `start`, and how many there are.
+    pub(crate) fn show_databases_page(&self, start: usize, count: usize) -> (Vec<DatabaseView>, usize) {
+        self.look(|look| {
+            let databases = look.catalog.databases.values();
+            let page = databases.skip(start).take(count).map(|database| look.database(database));
+            (page.collect(), look.catalog.databases.len())
+        })
+    }
+
+    /// Lists the names of `count` databases after the first `start`.
+    pub(crate) fn database_names(&self, start: usize, count: usize) -> Vec<DatabaseName> {
+        self.catalog().databases.keys().skip(start).take(count).cloned().collect()
+    }
+
     pub(crate) fn show_database(&self, name: &str) -> Result<DatabaseView, ServiceError> {
         self.look(|look| Ok(look.database(look.catalog.database(name)?)))
     }
@@ -133,29 +147,35 @@ impl Core {
     }
 
     pub(crate) fn show_overview(&self) -> Overview {
-        let views = self.show_databases();
-        let mut counts: BTreeMap<Health, usize> = BTreeMap::new();
-        for view in &views {
-            *counts.entry(view.health).or_default() += 1;
-        }
-        let protected = views.iter().filter(|view| !view.tasks.is_empty());
-        let last_good = protected.filter_map(|view| {
-            view.last_good_backup.as_ref().map(|last| (view.database.name.clone(), last.time))
-        });
         let running: Vec<Operation> = self.operations.unfinished();
-        Overview {
-            now: self.now(),
-            databases: counts.into_iter().collect(),
-            oldest_good_backup: last_good.min_by_key(|(_, time)| *time),
-            running,
-            next_run: views.into_iter().filter_map(|view| view.next_run).min_by_key(|run| run.time),
-            source_errors: self
-                .catalog()
-                .source_errors
-                .iter()
-                .map(|(name, e)| (name.clone(), e.clone()))
-                .collect(),
-        }
+        self.look(|look| {
+            let mut counts: BTreeMap<Health, usize> = BTreeMap::new();
+            let mut oldest: Option<(DatabaseName, Timestamp)> = None;
+            let mut next: Option<NextRun> = None;
+            // One view at a time: those of very many databases would not be small.
+            for view in look.catalog.databases.values().map(|database| look.database(database)) {
+                *counts.entry(view.health).or_default() += 1;
+                if let Some(last) = view.last_good_backup.filter(|_| !view.tasks.is_empty())
+                    && oldest.as_ref().is_none_or(|(_, time)| last.time < *time)
+                {
+                    oldest = Some((view.database.name.clone(), last.time));
+                }
+                if let Some(run) = view.next_run
+                    && next.as_ref().is_none_or(|next| run.time < next.time)
+                {
+                    next = Some(run);
+                }
+            }
+            let errors = look.catalog.source_errors.iter();
+            Overview {
+                now: look.now,
+                databases: counts.into_iter().collect(),
+                oldest_good_backup: oldest,
+                running,
+                next_run: next,
+                source_errors: errors.map(|(name, error)| (name.clone(), error.clone())).collect(),
+            }
+        })
     }
 }
 

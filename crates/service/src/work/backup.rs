@@ -8,8 +8,9 @@ use crate::staging::Staging;
 use crate::view::FailureCause;
 use crate::work::mark::{Mark, Note};
 use crate::work::sink::WriterSink;
+use crate::work::throttle::Gate;
 use crate::work::vault::{Found, Vault};
-use crate::work::{Known, Order, Place, retain, script};
+use crate::work::{Known, Order, Place, retain, script, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{
@@ -22,6 +23,7 @@ use larder_repository::{
 use serde_json::{Map, Value};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How many unreadable things an error names.
 const NAMED: usize = 5;
@@ -40,6 +42,8 @@ pub(crate) struct Backup {
     pub(crate) kind: BackupKind,
     /// Whether the task has no good full backup yet.
     pub(crate) first: bool,
+    /// Whether a person asked for a full backup: then what is there is what is meant, however small.
+    pub(crate) taken_as_it_is: bool,
     /// Where it goes.
     pub(crate) targets: Vec<Target>,
     /// What the repositories are made and opened with.
@@ -57,6 +61,14 @@ struct Part {
     vault: Vault,
     /// What lay there before, the newest first.
     before: Vec<Found>,
+}
+
+/// What was read and written.
+struct Written {
+    report: BackupReport,
+    summary: BackupSummary,
+    /// Why it is not trusted, though nothing failed.
+    suspicion: Option<String>,
 }
 
 /// What is gathered on the way.
@@ -151,10 +163,10 @@ impl Backup {
                 ..Done::default()
             });
         }
-        let (report, summary) = self.write(order, &parts, kind)?;
-        let mut done = self.judge(order, &parts, kind, &report, &summary, account);
+        let written = self.write(order, &parts, kind)?;
+        let mut done = self.judge(order, &parts, kind, &written, account);
         done.roots = roots;
-        done.messages.extend(report.messages);
+        done.messages.extend(written.report.messages);
         if done.verdict == Verdict::Completed {
             for part in &parts {
                 let removed =
@@ -282,12 +294,7 @@ impl Backup {
 
     /// Has the engine write into every destination at once. Only its own word that the backup is complete lets the
     /// snapshots be written.
-    fn write(
-        &self,
-        order: &Order,
-        parts: &[Part],
-        kind: BackupKind,
-    ) -> Result<(BackupReport, BackupSummary), Stop> {
+    fn write(&self, order: &Order, parts: &[Part], kind: BackupKind) -> Result<Written, Stop> {
         let staging = Staging::create(&order.site.staging, order.id)?;
         let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
@@ -305,13 +312,29 @@ impl Backup {
             counters,
         };
         let engine = larder_engines::engine(self.database.engine);
-        let report = engine.backup(&job, &mut WriterSink(&mut writer))?;
-        let summary = writer.finish_with(|unreadable| self.seal(&report, unreadable))?;
-        Ok((report, summary))
+        let gate = Gate::new(self.settings.backup.max_read_ops_per_second, cancel);
+        let report = engine.backup(&job, &mut WriterSink { writer: &mut writer, gate })?;
+        let mut suspicion = None;
+        let summary = writer.finish_with(|unreadable| {
+            suspicion = self.suspicion(order, parts);
+            self.seal(&report, unreadable, suspicion.is_some())
+        })?;
+        Ok(Written { report, summary, suspicion })
+    }
+
+    /// Holds what was read against the last good backup of the first destination that has one.
+    fn suspicion(&self, order: &Order, parts: &[Part]) -> Option<String> {
+        if self.taken_as_it_is {
+            return None;
+        }
+        let before = parts.iter().find_map(|part| part.last_good(order)?.snapshot.summary.as_ref())?;
+        let counters = &order.live.counters;
+        let (files, bytes) = (counters.items_done.load(Relaxed), counters.bytes_done.load(Relaxed));
+        shrink::suspicion(before, files, bytes)
     }
 
     /// Returns what is written on the snapshot in the end.
-    fn seal(&self, report: &BackupReport, unreadable: &[(String, String)]) -> Seal {
+    fn seal(&self, report: &BackupReport, unreadable: &[(String, String)], suspicious: bool) -> Seal {
         let note = Note {
             database: Some(self.database.name.clone()),
             report: report.clone(),
@@ -322,7 +345,10 @@ impl Backup {
                 .collect(),
         };
         // A note is plain text and numbers, which always become JSON.
-        Seal { extra_tags: Mark::last_tags(!unreadable.is_empty()), larder: serde_json::to_value(&note).ok() }
+        Seal {
+            extra_tags: Mark::last_tags(!unreadable.is_empty(), suspicious),
+            larder: serde_json::to_value(&note).ok(),
+        }
     }
 
     fn options(&self, order: &Order, kind: BackupKind) -> BackupOptions {
@@ -335,6 +361,7 @@ impl Backup {
             identifier: Some(order.site.identifier.clone()),
             engine: Some(self.database.engine),
             incomplete: false,
+            suspicious: false,
         };
         let parent = ParentRule {
             tags: vec![
@@ -372,10 +399,10 @@ impl Backup {
         order: &Order,
         parts: &[Part],
         kind: BackupKind,
-        report: &BackupReport,
-        summary: &BackupSummary,
+        written: &Written,
         account: &mut Account,
     ) -> Done {
+        let Written { report, summary, suspicion } = written;
         let mut made = None;
         let mut canceled = false;
         for (part, target) in parts.iter().zip(&summary.targets) {
@@ -397,7 +424,8 @@ impl Backup {
             }
         }
         let unreadable = &summary.unreadable;
-        let good = made.as_ref().filter(|_| unreadable.is_empty()).map(|id| GoodBackup {
+        let whole = unreadable.is_empty() && suspicion.is_none();
+        let good = made.as_ref().filter(|_| whole).map(|id| GoodBackup {
             id: id.clone(),
             time: order.started,
             position: report.position.clone(),
@@ -409,6 +437,11 @@ impl Backup {
                 Verdict::Faulted(format!("the backup of {} failed: {}", self.database.name, errors(account)))
             }
             Some(_) if !unreadable.is_empty() => Verdict::Faulted(self.incomplete(unreadable)),
+            Some(_) if suspicion.is_some() => Verdict::Faulted(format!(
+                "the backup of {} is kept but suspicious: {}; check that the source is all there (a disk that is not mounted?), and if it is, make a full backup by hand to take it as it is",
+                self.database.name,
+                suspicion.as_deref().unwrap_or_default()
+            )),
             Some(_) if failed => Verdict::Faulted(format!(
                 "the backup of {} is not at every destination: {}",
                 self.database.name,
@@ -418,7 +451,11 @@ impl Backup {
         };
         let listed =
             unreadable.iter().take(NOTED).map(|(path, cause)| format!("not readable: {path}: {cause}"));
-        let cause = if unreadable.is_empty() { FailureCause::Other } else { FailureCause::Source };
+        let cause = match (unreadable.is_empty(), suspicion) {
+            (false, _) => FailureCause::Source,
+            (true, Some(_)) => FailureCause::Suspicious,
+            (true, None) => FailureCause::Other,
+        };
         Done { verdict, messages: listed.collect(), kind: Some(kind), good, cause, ..Done::default() }
     }
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const LARDER: &str = "larder";
 /// The tag of a snapshot that lacks something.
 const INCOMPLETE: &str = "incomplete";
+/// The tag of a snapshot that is so much smaller than the one before that it is not trusted.
+const SUSPICIOUS: &str = "suspicious";
 
 /// Who made a snapshot, and how; kept as tags, which stock restic shows and filters by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,7 @@ pub(crate) struct Mark {
     pub(crate) identifier: Option<String>,
     pub(crate) engine: Option<EngineKind>,
     pub(crate) incomplete: bool,
+    pub(crate) suspicious: bool,
 }
 
 impl Mark {
@@ -39,8 +42,9 @@ impl Mark {
     }
 
     /// Returns the tags that are known only at the end.
-    pub(crate) fn last_tags(incomplete: bool) -> Vec<String> {
-        if incomplete { vec![INCOMPLETE.to_owned()] } else { Vec::new() }
+    pub(crate) fn last_tags(incomplete: bool, suspicious: bool) -> Vec<String> {
+        let tags = [(incomplete, INCOMPLETE), (suspicious, SUSPICIOUS)];
+        tags.into_iter().filter(|(holds, _)| *holds).map(|(_, tag)| tag.to_owned()).collect()
     }
 
     /// Reads a snapshot's tags; what is not understood is left out.
@@ -54,6 +58,7 @@ impl Mark {
             match tag.split_once('=') {
                 None if tag == LARDER => mark.larder = true,
                 None if tag == INCOMPLETE => mark.incomplete = true,
+                None if tag == SUSPICIOUS => mark.suspicious = true,
                 Some(("kind", "full")) => mark.kind = Some(BackupKind::Full),
                 Some(("kind", "incremental")) => mark.kind = Some(BackupKind::Incremental),
                 Some(("task", task)) => mark.task = Some(task.to_owned()),
@@ -69,7 +74,11 @@ impl Mark {
 
     /// Says how good the backup is, as far as the snapshot itself tells.
     pub(crate) const fn quality(&self) -> BackupQuality {
-        if self.incomplete { BackupQuality::Incomplete } else { BackupQuality::Good }
+        match (self.incomplete, self.suspicious) {
+            (true, _) => BackupQuality::Incomplete,
+            (false, true) => BackupQuality::Suspicious,
+            (false, false) => BackupQuality::Good,
+        }
     }
 }
 
@@ -108,10 +117,11 @@ mod tests {
             identifier: Some("home".to_owned()),
             engine: Some(EngineKind::Sqlite),
             incomplete: false,
+            suspicious: false,
         };
         assert_eq!(Mark::read(&mark.tags()), mark);
-        let tags = [mark.tags(), Mark::last_tags(true)].concat();
-        assert_eq!(Mark::read(&tags), Mark { incomplete: true, ..mark });
+        let tags = [mark.tags(), Mark::last_tags(true, true)].concat();
+        assert_eq!(Mark::read(&tags), Mark { incomplete: true, suspicious: true, ..mark });
     }
 
     #[test]

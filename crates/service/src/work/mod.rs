@@ -9,7 +9,9 @@ mod reader;
 pub(crate) mod restore;
 mod retain;
 mod script;
+mod shrink;
 mod sink;
+mod throttle;
 mod vault;
 mod verify;
 
@@ -74,7 +76,7 @@ pub(crate) struct Order {
 /// What an operation does.
 #[derive(Debug)]
 pub(crate) enum What {
-    Backup(backup::Backup),
+    Backup(Box<backup::Backup>),
     Restore(restore::Restore),
     Adopt(adopt::Adopt),
     Verify(verify::Verify),
@@ -90,7 +92,10 @@ pub(crate) fn prepare(
     live: Live,
 ) -> Result<Order, ServiceError> {
     let what = match job {
-        Job::Backup { key, kind, once, .. } => What::Backup(backup(core, key, *kind, once.as_deref())?),
+        Job::Backup { key, kind, once, scheduled } => {
+            let taken_as_it_is = !scheduled && *kind == BackupKind::Full;
+            What::Backup(Box::new(backup(core, key, *kind, once.as_deref(), taken_as_it_is)?))
+        }
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
             request: request.clone(),
@@ -127,6 +132,7 @@ fn backup(
     key: &TaskKey,
     kind: BackupKind,
     once: Option<&BackupConfiguration>,
+    taken_as_it_is: bool,
 ) -> Result<backup::Backup, ServiceError> {
     let catalog = core.catalog();
     let database = Arc::clone(catalog.database(key.database.as_str())?);
@@ -152,6 +158,7 @@ fn backup(
         settings,
         kind,
         first,
+        taken_as_it_is,
         known,
     })
 }
@@ -185,7 +192,7 @@ pub(crate) struct Known {
 impl Known {
     fn of(catalog: &Catalog, database: &Database) -> Self {
         Self {
-            all: catalog.places.values().flatten().cloned().collect(),
+            all: catalog.known_roots().clone(),
             own: catalog.places.get(&database.name).cloned().unwrap_or_default(),
         }
     }

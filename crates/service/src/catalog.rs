@@ -12,7 +12,7 @@ use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::{BackupId, Database, DatabaseName, Source};
-use larder_schedule::{Attempts, Run};
+use larder_schedule::Attempts;
 use larder_state::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -152,6 +152,16 @@ impl Catalog {
             .ok_or_else(|| ServiceError::not_found("task", name, "list the tasks to see their names"))
     }
 
+    /// Finds a database and its task.
+    pub(crate) fn task(&self, key: &TaskKey) -> Option<(&Arc<Database>, &Arc<Plan>)> {
+        Some((self.databases.get(&key.database)?, self.plan(key.task)?))
+    }
+
+    /// Says whether a task runs for a database: neither resting nor for others only.
+    pub(crate) fn runs(&self, database: &Database, plan: &Plan) -> bool {
+        plan.applies(database) && !self.rests(&database.name, plan)
+    }
+
     /// Finds a server-wide task by its exact name.
     pub(crate) fn template_exactly(&self, name: &str) -> Option<&Arc<Plan>> {
         self.server_wide().find(|plan| plan.name() == name)
@@ -194,21 +204,8 @@ impl Catalog {
             incremental: status.and_then(|status| status.last_incremental_attempt),
             since: exception.map_or(since, |exception| exception.max(since)),
             awake_since,
+            changes: None,
         }
-    }
-
-    /// Returns a task's next run for a database; `None` where it rests.
-    pub(crate) fn next_run(
-        &self,
-        database: &Database,
-        plan: &Plan,
-        awake_since: Timestamp,
-        now: Timestamp,
-    ) -> Option<Run> {
-        if !plan.applies(database) || self.rests(&database.name, plan) {
-            return None;
-        }
-        plan.schedule.next(&self.attempts(database, plan, awake_since), now)
     }
 
     /// Says whether anything may be remembered under a key: the database is known, and the task is there or was a

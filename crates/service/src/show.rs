@@ -1,19 +1,19 @@
 //! Views: what pages and commands show, made from the catalog for one moment.
 
 use crate::catalog::Catalog;
-use crate::core::Core;
+use crate::core::{Board, Core};
 use crate::destination;
 use crate::error::ServiceError;
 use crate::health::{self, Standing};
 use crate::identity::{TaskKey, TaskUid};
 use crate::plan::Plan;
+use crate::planning::{Appointment, Planner};
 use crate::tasks::{TaskSelector, derived};
 use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, Running, TaskView};
 use jiff::Timestamp;
 use larder_model::{
     BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, OperationKind, OperationStatus,
 };
-use larder_schedule::Run;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -31,7 +31,8 @@ struct Activity {
 /// One look at everything.
 struct Look<'a> {
     catalog: &'a Catalog,
-    awake_since: Timestamp,
+    board: &'a Board,
+    planner: Planner<'a>,
     now: Timestamp,
     activity: HashMap<DatabaseName, Activity>,
 }
@@ -61,8 +62,10 @@ impl Core {
     fn look<T>(&self, show: impl FnOnce(&Look<'_>) -> T) -> T {
         let activity = self.activity();
         let catalog = self.catalog();
-        let awake_since = self.board().awake_since;
-        show(&Look { catalog: &catalog, awake_since, now: self.now(), activity })
+        let board = self.board();
+        let now = self.now();
+        let planner = Planner { core: self, catalog: &catalog, now };
+        show(&Look { catalog: &catalog, board: &board, planner, now, activity })
     }
 
     pub(crate) fn show_databases(&self) -> Vec<DatabaseView> {
@@ -113,19 +116,21 @@ impl Core {
     ) -> Result<Vec<NextRun>, ServiceError> {
         let catalog = self.catalog();
         let now = self.now();
-        let awake_since = self.board().awake_since;
+        let board = self.board();
+        let planner = Planner { core: self, catalog: &catalog, now };
         let plans: Vec<&Arc<Plan>> = match task {
             Some(name) => vec![catalog.template(name)?],
             None => catalog.server_wide().collect(),
         };
         let mut runs: Vec<NextRun> = Vec::new();
         let add = |runs: &mut Vec<NextRun>, database: &Database, plan: &Plan| {
-            let Some(first) = catalog.next_run(database, plan, awake_since, now) else { return };
-            let rest = plan.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
-            let mut never = catalog.status(&key(database, plan)).last_full_backup.is_none();
-            for run in std::iter::once(first).chain(rest) {
-                let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
-                runs.push(named(database, plan, Run { kind, ..run }));
+            let key = key(database, plan);
+            let Some(first) = planner.appointment(&key, database, plan, &board) else { return };
+            let rest = plan.schedule.upcoming(first.run.time.max(now), count.saturating_sub(1));
+            let rest = rest.into_iter().map(Appointment::of);
+            let mut never = catalog.status(&key).last_full_backup.is_none();
+            for appointment in std::iter::once(first).chain(rest) {
+                runs.push(named(database, plan, &appointment, std::mem::take(&mut never)));
             }
         };
         for plan in plans {
@@ -183,9 +188,16 @@ fn key(database: &Database, plan: &Plan) -> TaskKey {
     TaskKey { database: database.name.clone(), task: plan.uid }
 }
 
-fn named(database: &Database, plan: &Plan, run: Run) -> NextRun {
-    let database = database.name.clone();
-    NextRun { database, task: plan.shown_name(), kind: run.kind, time: run.time, original: None }
+/// Shows a run; the first of a task is full whatever its schedule says.
+fn named(database: &Database, plan: &Plan, appointment: &Appointment, first: bool) -> NextRun {
+    NextRun {
+        database: database.name.clone(),
+        task: plan.shown_name(),
+        kind: if first { BackupKind::Full } else { appointment.run.kind },
+        time: appointment.run.time,
+        begins: appointment.begins,
+        original: appointment.original,
+    }
 }
 
 fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
@@ -233,11 +245,9 @@ impl Look<'_> {
     fn task(&self, database: &Database, plan: &Plan) -> TaskView {
         let key = key(database, plan);
         let status = self.catalog.status(&key);
-        let run = self.catalog.next_run(database, plan, self.awake_since, self.now);
-        let next_run = run.map(|run| {
-            let kind = if status.last_full_backup.is_none() { BackupKind::Full } else { run.kind };
-            named(database, plan, Run { kind, ..run })
-        });
+        let first = status.last_full_backup.is_none();
+        let appointment = self.planner.appointment(&key, database, plan, self.board);
+        let next_run = appointment.map(|appointment| named(database, plan, &appointment, first));
         let running =
             self.activity.get(&database.name).and_then(|activity| activity.backups.get(&plan.uid)).cloned();
         TaskView {

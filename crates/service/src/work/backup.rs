@@ -4,6 +4,7 @@ use crate::destination::{self, Destination, Target, Whereto};
 use crate::error::ServiceError;
 use crate::identity::TaskUid;
 use crate::job::{Done, GoodBackup, Verdict};
+use crate::retention::Policy;
 use crate::staging::Staging;
 use crate::view::FailureCause;
 use crate::work::mark::{Mark, Note};
@@ -14,13 +15,14 @@ use crate::work::{Known, Order, Place, retain, script, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{
-    CompressionLevel, DestinationKind, LocalSettings, PeriodicBackupConfiguration, read,
+    CompressionLevel, DestinationKind, LocalSettings, Periodicity, PeriodicBackupConfiguration, read,
 };
 use larder_model::{BackupKind, Cancel, Database, Secret, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -39,7 +41,11 @@ pub(crate) struct Backup {
     pub(crate) database: Arc<Database>,
     pub(crate) source: Source,
     pub(crate) settings: PeriodicBackupConfiguration,
+    /// What is kept of earlier backups.
+    pub(crate) policy: Option<Policy>,
     pub(crate) kind: BackupKind,
+    /// What this backup is kept as.
+    pub(crate) periodicities: BTreeSet<Periodicity>,
     /// Whether the task has no good full backup yet.
     pub(crate) first: bool,
     /// Whether a person asked for a full backup: then what is there is what is meant, however small.
@@ -169,8 +175,9 @@ impl Backup {
         done.messages.extend(written.report.messages);
         if done.verdict == Verdict::Completed {
             for part in &parts {
-                let removed =
-                    retain::apply(order, &part.vault, self.task, &self.settings, &mut done.messages);
+                let (task, name) = (self.task, self.settings.name.as_str());
+                let policy = self.policy.as_ref();
+                let removed = retain::apply(order, &part.vault, (task, name), policy, &mut done.messages);
                 done.removed.extend(removed);
             }
         }
@@ -271,7 +278,13 @@ impl Backup {
         for part in parts {
             // The newest of all must be that good one: after an incomplete backup, another try is owed.
             let newest = part.before.iter().find(|found| order.site.is_ours(found));
-            let Some(newest) = newest.filter(|found| found.quality.is_good()) else { return Ok(None) };
+            // A backup that is kept as something else does not stand for one that is to be kept as this.
+            let asked = [Periodicity::Manual, Periodicity::Shutdown];
+            let mut wanted = self.periodicities.iter().filter(|one| !asked.contains(one));
+            let stands = |found: &&Found| {
+                found.quality.is_good() && wanted.all(|one| found.mark.periodicities.contains(one))
+            };
+            let Some(newest) = newest.filter(stands) else { return Ok(None) };
             let its = newest.note().report.position;
             if its.is_none() || (position.is_some() && position != its) {
                 return Ok(None);
@@ -298,6 +311,8 @@ impl Backup {
         let staging = Staging::create(&order.site.staging, order.id)?;
         let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
+        let names: Vec<String> = parts.iter().map(|part| part.vault.place.destination.name.clone()).collect();
+        counters.set_destinations(&names);
         let mut writer =
             BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();
@@ -357,6 +372,7 @@ impl Backup {
             kind: Some(kind),
             task: Some(self.settings.name.clone()).filter(|name| !name.is_empty()),
             task_uid: Some(self.task),
+            periodicities: self.periodicities.clone(),
             operation: Some(order.id),
             identifier: Some(order.site.identifier.clone()),
             engine: Some(self.database.engine),

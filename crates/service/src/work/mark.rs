@@ -2,9 +2,11 @@
 
 use crate::identity::TaskUid;
 use larder_engines::BackupReport;
+use larder_model::task::Periodicity;
 use larder_model::{BackupKind, BackupQuality, DatabaseName, EngineKind, OperationId};
 use larder_repository::Snapshot;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The tag of every snapshot that Larder made.
 const LARDER: &str = "larder";
@@ -24,6 +26,8 @@ pub(crate) struct Mark {
     pub(crate) operation: Option<OperationId>,
     pub(crate) identifier: Option<String>,
     pub(crate) engine: Option<EngineKind>,
+    /// What the backup is kept as.
+    pub(crate) periodicities: BTreeSet<Periodicity>,
     pub(crate) incomplete: bool,
     pub(crate) suspicious: bool,
 }
@@ -38,6 +42,9 @@ impl Mark {
         tags.extend(self.operation.map(|operation| format!("operation={operation}")));
         tags.extend(self.identifier.as_ref().map(|identifier| format!("identifier={identifier}")));
         tags.extend(self.engine.map(|engine| format!("engine={engine}")));
+        tags.extend(
+            self.periodicities.iter().map(|periodicity| format!("periodicity={}", word(*periodicity))),
+        );
         tags
     }
 
@@ -66,6 +73,9 @@ impl Mark {
                 Some(("operation", number)) => mark.operation = number.parse().ok(),
                 Some(("identifier", identifier)) => mark.identifier = Some(identifier.to_owned()),
                 Some(("engine", engine)) => mark.engine = engine.parse().ok(),
+                Some(("periodicity", its)) => {
+                    mark.periodicities.extend(PERIODICITIES.into_iter().filter(|one| word(*one) == its));
+                }
                 _ => {}
             }
         }
@@ -79,6 +89,28 @@ impl Mark {
             (false, true) => BackupQuality::Suspicious,
             (false, false) => BackupQuality::Good,
         }
+    }
+}
+
+const PERIODICITIES: [Periodicity; 7] = [
+    Periodicity::Hourly,
+    Periodicity::Daily,
+    Periodicity::Weekly,
+    Periodicity::Monthly,
+    Periodicity::Bimonthly,
+    Periodicity::Shutdown,
+    Periodicity::Manual,
+];
+
+const fn word(periodicity: Periodicity) -> &'static str {
+    match periodicity {
+        Periodicity::Hourly => "hourly",
+        Periodicity::Daily => "daily",
+        Periodicity::Weekly => "weekly",
+        Periodicity::Monthly => "monthly",
+        Periodicity::Bimonthly => "bimonthly",
+        Periodicity::Shutdown => "shutdown",
+        Periodicity::Manual => "manual",
     }
 }
 
@@ -116,6 +148,7 @@ mod tests {
             operation: Some(7),
             identifier: Some("home".to_owned()),
             engine: Some(EngineKind::Sqlite),
+            periodicities: BTreeSet::from([Periodicity::Daily, Periodicity::Bimonthly]),
             incomplete: false,
             suspicious: false,
         };

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod backup;
+pub(crate) mod candidates;
 pub(crate) mod check;
 pub(crate) mod listing;
 mod mark;
@@ -22,9 +23,10 @@ use crate::destination::{self, Destination};
 use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
-use crate::job::{Done, Job};
+use crate::job::{Cause, Done, Job};
 use crate::operations::Live;
 use crate::plan::Plan;
+use crate::retention::Policy;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::task::BackupConfiguration;
@@ -92,9 +94,9 @@ pub(crate) fn prepare(
     live: Live,
 ) -> Result<Order, ServiceError> {
     let what = match job {
-        Job::Backup { key, kind, once, scheduled } => {
-            let taken_as_it_is = !scheduled && *kind == BackupKind::Full;
-            What::Backup(Box::new(backup(core, key, *kind, once.as_deref(), taken_as_it_is)?))
+        Job::Backup { key, kind, cause, once } => {
+            let taken_as_it_is = !cause.scheduled && *kind == BackupKind::Full;
+            What::Backup(Box::new(backup(core, key, (*kind, cause), once.as_deref(), taken_as_it_is)?))
         }
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
@@ -130,7 +132,7 @@ pub(crate) fn prepare(
 fn backup(
     core: &Core,
     key: &TaskKey,
-    kind: BackupKind,
+    (kind, cause): (BackupKind, &Cause),
     once: Option<&BackupConfiguration>,
     taken_as_it_is: bool,
 ) -> Result<backup::Backup, ServiceError> {
@@ -155,8 +157,10 @@ fn backup(
         local_root: core.settings.local_root.clone(),
         database,
         source,
+        policy: Policy::of(&settings, &core.settings.time_zone),
         settings,
         kind,
+        periodicities: cause.periodicities.clone(),
         first,
         taken_as_it_is,
         known,

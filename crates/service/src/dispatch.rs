@@ -224,9 +224,13 @@ impl Core {
 
     /// Returns the operation that waits for a task and does what is asked for, if any.
     pub(crate) fn waiting_backup(&self, key: &TaskKey, kind: BackupKind) -> Option<OperationId> {
+        let catalog = self.catalog();
+        let now = self.now();
         let board = self.board();
+        // One that the schedule asked for and that waits for its backup window is not what a person wants now.
         let found = board.queue.waiting().find(|(_, _, job)| {
             matches!(job, Job::Backup { key: other, kind: asked, .. } if other == key && (*asked == kind || *asked == BackupKind::Full))
+                && is_ready(&catalog, job, now)
         });
         found.map(|(turn, _, _)| turn.id)
     }

@@ -1,10 +1,10 @@
 //! When the next run of a task begins: its schedule, a delay, and the levelling of many starts.
 
 use crate::agenda::Agenda;
-use crate::identity::TaskKey;
 use crate::catalog::Catalog;
-use crate::plan::Plan;
 use crate::core::{Board, Core};
+use crate::identity::TaskKey;
+use crate::plan::Plan;
 use jiff::{SignedDuration, Timestamp};
 use larder_model::{BackupKind, Database};
 use larder_schedule::{Attempts, Run, calmest, spread};
@@ -81,7 +81,11 @@ impl Planner<'_> {
             });
         }
         let run = next?;
-        Some(Appointment { run, begins: self.level(key, task, &run, board), original: None })
+        let begins = self.level(key, task, &run, board);
+        // What is overdue while its backup window is closed waits until that opens.
+        let open = task.schedule.opens(self.now);
+        let begins = if begins <= self.now && open > self.now { open } else { begins };
+        Some(Appointment { run, begins, original: None })
     }
 
     /// Returns when a task would run next if nobody had put it off.
@@ -107,8 +111,8 @@ impl Planner<'_> {
             run.time
         };
         let begins = moment.checked_add(after).unwrap_or(moment);
-        // Never out of the hours in which it may begin.
-        if task.schedule.opens(begins) == begins { begins } else { moment }
+        // Never out of the hours in which it may begin; what was missed in them waits until they come again.
+        if task.schedule.opens(begins) == begins { begins } else { task.schedule.opens(moment) }
     }
 
     /// Returns within which time after its moment the runs of a task begin.

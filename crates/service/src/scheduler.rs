@@ -1,11 +1,11 @@
 //! The one loop that starts what is due.
 
-use crate::identity::{TaskKey, TaskUid};
-use crate::plan::Plan;
 use crate::core::Core;
 use crate::dispatch::NewOperation;
 use crate::error::ServiceError;
+use crate::identity::{TaskKey, TaskUid};
 use crate::job::{Cause, Job};
+use crate::plan::Plan;
 use crate::planning::Planner;
 use crate::queue::Lane;
 use jiff::{SignedDuration, Timestamp};
@@ -102,7 +102,8 @@ fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperat
     let plan = planner.appointment(key, database, task, &board)?;
     // Levelling may have put it a little later than its moment; within a window the agenda's word counts.
     let begins = if plan.run.latest > plan.run.time { plan.run.time } else { plan.begins };
-    if begins > now || board.pending.contains(key) {
+    let closed = plan.original.is_none() && task.schedule.opens(now) != now;
+    if begins > now || closed || board.pending.contains(key) {
         return None;
     }
     let status = catalog.status(key);
@@ -126,12 +127,7 @@ fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperat
 }
 
 /// Makes the wish for a backup by a task.
-pub(crate) fn backup(
-    database: &Arc<Database>,
-    task: &Plan,
-    kind: BackupKind,
-    cause: Cause,
-) -> NewOperation {
+pub(crate) fn backup(database: &Arc<Database>, task: &Plan, kind: BackupKind, cause: Cause) -> NewOperation {
     let key = TaskKey { database: database.name.clone(), task: task.uid };
     NewOperation {
         kind: OperationKind::Backup,

@@ -37,6 +37,14 @@ impl Service {
         discovery::search_all(&self.core).await
     }
 
+    /// Returns a database's name as it is written here, upper and lower case counting as the same; cheaper than showing it.
+    ///
+    /// # Errors
+    /// There is no such database.
+    pub fn database_name(&self, name: &str) -> Result<DatabaseName, ServiceError> {
+        Ok(self.core.catalog().database(name)?.name.clone())
+    }
+
     /// Shows every database, in the order of names.
     #[must_use]
     pub fn databases(&self) -> Vec<DatabaseView> {

@@ -3,10 +3,10 @@
 
 mod support;
 
-use larder_testbed::{Server, wait_until};
+use larder_testbed::{Random, Server, wait_until};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::{Site, ask, larder, noise, run};
+use support::{Site, ask, larder, run};
 
 /// Starts a server that knows the tree and a task, with nothing backed up yet.
 fn server_with_tree(site: &Site) -> Server {
@@ -157,7 +157,7 @@ fn an_address_that_others_reach_needs_a_token_and_then_every_command_does() {
 fn an_abort_ends_a_running_backup_within_a_second_and_the_next_one_works() {
     let site = Site::new();
     for number in 0..24_u8 {
-        let mut bytes = noise(16 << 20);
+        let mut bytes = Random::new(1).bytes(16 << 20);
         bytes.iter_mut().for_each(|byte| *byte ^= number.wrapping_mul(37));
         std::fs::write(site.tree().join(format!("large-{number}")), bytes).unwrap();
     }
@@ -180,7 +180,7 @@ fn an_abort_ends_a_running_backup_within_a_second_and_the_next_one_works() {
 fn ctrl_c_ends_a_quickstart_with_130_and_the_next_one_works() {
     let site = Site::new();
     for number in 0..16_u8 {
-        let mut bytes = noise(16 << 20);
+        let mut bytes = Random::new(1).bytes(16 << 20);
         bytes.iter_mut().for_each(|byte| *byte ^= number.wrapping_mul(37));
         std::fs::write(site.tree().join(format!("large-{number}")), bytes).unwrap();
     }

@@ -92,6 +92,42 @@ impl fmt::Display for DatabaseName {
     }
 }
 
+/// Says whether a name matches a pattern in which `*` stands for any characters and `?` for any one; upper and lower
+/// case count as the same.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    fn same(a: char, b: char) -> bool {
+        a == b || a.to_lowercase().eq(b.to_lowercase())
+    }
+    let mut pattern = pattern.chars();
+    let mut name = name.chars();
+    // Where the last star was: what comes after it, and the part of the name that it has not swallowed yet.
+    let mut star: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    loop {
+        let mut rest = pattern.clone();
+        match (rest.next(), name.clone().next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                star = Some((rest.clone(), name.clone()));
+                pattern = rest;
+                continue;
+            }
+            (Some(wanted), Some(found)) if wanted == '?' || same(wanted, found) => {
+                pattern = rest;
+                name.next();
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after, swallowed)) = &mut star else { return false };
+        if swallowed.next().is_none() {
+            return false;
+        }
+        pattern = after.clone();
+        name = swallowed.clone();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +153,27 @@ mod tests {
             let made = DatabaseName::from_lossy(text);
             assert_eq!(made.as_str(), name);
             assert!(made.as_str().parse::<DatabaseName>().is_ok());
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_names_whatever_their_case() {
+        for (pattern, name) in [
+            ("shop", "Shop"),
+            ("*", "x"),
+            ("*", ""),
+            ("test-*", "TEST-1"),
+            ("*-old", "a-b-old"),
+            ("a*b*c", "aXbYbZc"),
+            ("db-?", "db-1"),
+            ("ÜBER*", "Überschuss"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("shop", "shops"), ("test-*", "a-test-1"), ("db-?", "db-"), ("a*b", "abc"), ("", "x")]
+        {
+            assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::zone::time_zone;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::BackupKind;
-use larder_model::task::{BackupSettings, CatchUp};
+use larder_model::task::{CatchUp, PeriodicBackupConfiguration};
 
 /// When a task runs: one expression for full and one for incremental backups, either of which may be missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,10 @@ impl Schedule {
     ///
     /// # Errors
     /// An expression or the zone makes no sense.
-    pub fn of(settings: &BackupSettings, default_zone: &TimeZone) -> Result<Self, ScheduleError> {
+    pub fn of(
+        settings: &PeriodicBackupConfiguration,
+        default_zone: &TimeZone,
+    ) -> Result<Self, ScheduleError> {
         let read = |text: &Option<String>| {
             text.as_deref().filter(|t| !t.trim().is_empty()).map(str::parse).transpose()
         };
@@ -141,11 +144,11 @@ mod tests {
     }
 
     fn nightly(catch_up: CatchUp) -> Schedule {
-        let settings = BackupSettings {
+        let settings = PeriodicBackupConfiguration {
             full_backup_frequency: Some("0 2 * * *".to_owned()),
             incremental_backup_frequency: Some("*/20 * * * *".to_owned()),
             catch_up,
-            ..BackupSettings::default()
+            ..PeriodicBackupConfiguration::default()
         };
         Schedule::of(&settings, &TimeZone::UTC).unwrap()
     }
@@ -219,11 +222,11 @@ mod tests {
 
     #[test]
     fn the_next_runs_are_listed_in_order_each_moment_once() {
-        let settings = BackupSettings {
+        let settings = PeriodicBackupConfiguration {
             full_backup_frequency: Some("0 */2 * * *".to_owned()),
             incremental_backup_frequency: Some("0 * * * *".to_owned()),
             time_zone: Some("Europe/Berlin".to_owned()),
-            ..BackupSettings::default()
+            ..PeriodicBackupConfiguration::default()
         };
         let schedule = Schedule::of(&settings, &TimeZone::UTC).unwrap();
         let runs = schedule.upcoming(at("10T00:30"), 4);
@@ -235,15 +238,17 @@ mod tests {
 
     #[test]
     fn a_task_without_expressions_never_runs() {
-        let schedule = Schedule::of(&BackupSettings::default(), &TimeZone::UTC).unwrap();
+        let schedule = Schedule::of(&PeriodicBackupConfiguration::default(), &TimeZone::UTC).unwrap();
         assert_eq!(schedule.next(&attempts(None, None, "01T00:00"), at("02T00:00")), None);
         assert!(schedule.upcoming(at("01T00:00"), 5).is_empty());
     }
 
     #[test]
     fn an_unknown_zone_is_refused_by_name() {
-        let settings =
-            BackupSettings { time_zone: Some("Mars/Olympus".to_owned()), ..BackupSettings::default() };
+        let settings = PeriodicBackupConfiguration {
+            time_zone: Some("Mars/Olympus".to_owned()),
+            ..PeriodicBackupConfiguration::default()
+        };
         let error = Schedule::of(&settings, &TimeZone::UTC).unwrap_err();
         assert!(error.to_string().contains("'Mars/Olympus'"));
     }

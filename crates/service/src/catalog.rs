@@ -8,7 +8,7 @@ use crate::record::{self, StoredPlace, StoredTask};
 use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use larder_model::{BackupId, Database, DatabaseName, ServerWideTask, Source};
+use larder_model::{BackupId, Database, DatabaseName, ServerWideBackupConfiguration, Source};
 use larder_schedule::{Attempts, Run, Schedule};
 use larder_state::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -27,10 +27,10 @@ pub(crate) struct Template {
 
 impl Template {
     pub(crate) fn new(stored: StoredTask, schedule: Schedule) -> Self {
-        Self { name: stored.task.settings.name.as_str().into(), stored, schedule }
+        Self { name: stored.task.periodic.name.as_str().into(), stored, schedule }
     }
 
-    pub(crate) const fn task(&self) -> &ServerWideTask {
+    pub(crate) const fn task(&self) -> &ServerWideBackupConfiguration {
         &self.stored.task
     }
 }
@@ -59,7 +59,7 @@ impl Catalog {
             catalog.databases.insert(database.name.clone(), Arc::new(database));
         }
         for (key, stored) in record::all::<StoredTask>(state, record::TASKS).await? {
-            let schedule = Schedule::of(&stored.task.settings, default_zone).map_err(|error| {
+            let schedule = Schedule::of(&stored.task.periodic, default_zone).map_err(|error| {
                 ServiceError::Record { key: record::task(&key), cause: error.to_string() }
             })?;
             catalog.templates.insert(key, Arc::new(Template::new(stored, schedule)));
@@ -151,7 +151,7 @@ impl Catalog {
         awake_since: Timestamp,
         now: Timestamp,
     ) -> Option<Run> {
-        let rests = template.task().settings.disabled || !applies(template.task(), database);
+        let rests = template.task().periodic.disabled || !applies(template.task(), database);
         if rests {
             None
         } else {

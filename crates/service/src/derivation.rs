@@ -1,7 +1,8 @@
 //! From server-wide tasks to the tasks of single databases.
 
-use larder_model::task::{BackupSettings, SERVER_WIDE_PREFIX};
-use larder_model::{Database, DatabaseName, PeriodicTask, ServerWideTask};
+use larder_model::name::matches;
+use larder_model::task::SERVER_WIDE_PREFIX;
+use larder_model::{Database, DatabaseName, PeriodicBackupConfiguration, ServerWideBackupConfiguration};
 
 /// Returns the name of what a server-wide task makes for each database.
 #[must_use]
@@ -13,32 +14,34 @@ pub fn derived_name(parent: &str) -> String {
 ///
 /// Excluded names are compared without regard to upper and lower case, as RavenDB does.
 #[must_use]
-pub fn applies(task: &ServerWideTask, database: &Database) -> bool {
+pub fn applies(task: &ServerWideBackupConfiguration, database: &Database) -> bool {
     if database.missing_since.is_some() {
         return false;
     }
     let name = database.name.as_str();
-    if task.excluded_databases.iter().any(|excluded| same_name(excluded, name)) {
+    if task.excludes(name) {
         return false;
     }
     task.selector.as_ref().is_none_or(|selector| {
         let engine = selector.engines.is_empty() || selector.engines.contains(&database.engine);
         let source = selector.sources.is_empty()
             || selector.sources.iter().any(|source| same_name(source.as_str(), database.source.as_str()));
-        engine && source
+        let pattern =
+            selector.patterns.is_empty() || selector.patterns.iter().any(|pattern| matches(pattern, name));
+        engine && source && pattern
     })
 }
 
 /// Makes the task of one database: the parent's settings, its name prefixed, its destination narrowed to the
 /// database's folder.
 #[must_use]
-pub fn derive(task: &ServerWideTask, database: &DatabaseName) -> PeriodicTask {
-    let mut settings: BackupSettings = task.settings.clone();
-    settings.name = derived_name(&task.settings.name);
-    if let Some(local) = &mut settings.local_settings {
+pub fn derive(task: &ServerWideBackupConfiguration, database: &DatabaseName) -> PeriodicBackupConfiguration {
+    let mut derived = task.periodic.clone();
+    derived.name = derived_name(&task.periodic.name);
+    if let Some(local) = &mut derived.backup.local_settings {
         local.folder_path = local.folder_path.as_deref().map(|root| inside(root, database.as_str()));
     }
-    PeriodicTask { database: database.clone(), parent: task.settings.name.clone(), settings }
+    derived
 }
 
 /// Compares two names without regard to upper and lower case.
@@ -55,7 +58,7 @@ pub(crate) fn inside(root: &str, folder: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use larder_model::task::{LocalSettings, Selector};
+    use larder_model::task::{BackupConfiguration, LocalSettings, PeriodicBackupConfiguration, Selector};
     use larder_model::{DatabaseName, EngineKind};
 
     fn database(name: &str, source: &str, engine: EngineKind) -> Database {
@@ -69,32 +72,31 @@ mod tests {
         }
     }
 
-    fn nightly() -> ServerWideTask {
-        let local = LocalSettings { disabled: false, folder_path: Some("/backups/".to_owned()) };
-        ServerWideTask {
-            settings: BackupSettings {
+    fn nightly() -> ServerWideBackupConfiguration {
+        let local = LocalSettings { folder_path: Some("/backups/".to_owned()), ..LocalSettings::default() };
+        ServerWideBackupConfiguration {
+            periodic: PeriodicBackupConfiguration {
                 name: "Nightly".to_owned(),
                 full_backup_frequency: Some("0 2 * * *".to_owned()),
-                local_settings: Some(local),
-                ..BackupSettings::default()
+                backup: BackupConfiguration { local_settings: Some(local), ..BackupConfiguration::default() },
+                ..PeriodicBackupConfiguration::default()
             },
-            ..ServerWideTask::default()
+            ..ServerWideBackupConfiguration::default()
         }
     }
 
     #[test]
     fn a_derived_task_has_the_prefixed_name_and_the_databases_folder() {
         let derived = derive(&nightly(), &"Products".parse::<DatabaseName>().unwrap());
-        assert_eq!(derived.settings.name, "Server Wide Backup, Nightly");
-        assert_eq!(derived.parent, "Nightly");
-        assert_eq!(derived.settings.local_settings.unwrap().folder_path.unwrap(), "/backups/Products");
-        assert_eq!(derived.settings.full_backup_frequency.unwrap(), "0 2 * * *");
+        assert_eq!(derived.name, "Server Wide Backup, Nightly");
+        assert_eq!(derived.backup.local_settings.unwrap().folder_path.unwrap(), "/backups/Products");
+        assert_eq!(derived.full_backup_frequency.unwrap(), "0 2 * * *");
         assert_eq!(inside("/", "x"), "/x");
     }
 
     #[test]
     fn every_database_has_it_but_the_excluded_ones() {
-        let task = ServerWideTask {
+        let task = ServerWideBackupConfiguration {
             excluded_databases: vec!["ORDERS".to_owned(), "unknown".to_owned()],
             ..nightly()
         };
@@ -104,12 +106,16 @@ mod tests {
 
     #[test]
     fn a_selector_narrows_it_to_engines_and_sources() {
-        let selector = Selector { engines: vec![EngineKind::Files], sources: vec!["web".parse().unwrap()] };
-        let task = ServerWideTask { selector: Some(selector), ..nightly() };
+        let selector = Selector {
+            engines: vec![EngineKind::Files],
+            sources: vec!["web".parse().unwrap()],
+            patterns: Vec::new(),
+        };
+        let task = ServerWideBackupConfiguration { selector: Some(selector), ..nightly() };
         assert!(applies(&task, &database("a", "Web", EngineKind::Files)));
         assert!(!applies(&task, &database("a", "web", EngineKind::Sqlite)));
         assert!(!applies(&task, &database("a", "home", EngineKind::Files)));
-        let all = ServerWideTask { selector: Some(Selector::default()), ..nightly() };
+        let all = ServerWideBackupConfiguration { selector: Some(Selector::default()), ..nightly() };
         assert!(applies(&all, &database("a", "home", EngineKind::Sqlite)));
     }
 

@@ -3,15 +3,15 @@
 use crate::derivation::{inside, same_name};
 use crate::error::ServiceError;
 use crate::view::DestinationView;
-use larder_model::{DatabaseName, ServerWideTask};
+use larder_model::{DatabaseName, ServerWideBackupConfiguration};
 use std::collections::BTreeSet;
 
 /// What local destinations are called.
 const LOCAL: &str = "Local";
 
 /// Returns the roots that a task writes to; each database has a folder in each.
-pub(crate) fn of_task(task: &ServerWideTask) -> Vec<String> {
-    let local = task.settings.local_settings.as_ref().filter(|local| !local.disabled);
+pub(crate) fn of_task(task: &ServerWideBackupConfiguration) -> Vec<String> {
+    let local = task.periodic.backup.local_settings.as_ref().filter(|local| !local.disabled);
     local
         .and_then(|local| local.folder_path.as_deref())
         .filter(|path| !path.is_empty())

@@ -3,7 +3,7 @@
 use crate::agenda::TaskKey;
 use crate::error::ServiceError;
 use jiff::Timestamp;
-use larder_model::{BackupId, DatabaseName, OperationId, ServerWideTask};
+use larder_model::{BackupId, DatabaseName, OperationId, ServerWideBackupConfiguration};
 use larder_state::{State, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub(crate) const LAST_OPERATION: &str = "counter/operation";
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct StoredTask {
     /// The task.
-    pub(crate) task: ServerWideTask,
+    pub(crate) task: ServerWideBackupConfiguration,
     /// When it was made.
     pub(crate) created: Timestamp,
     /// When its schedule, or which databases it is for, last changed: nothing before counts as missed.

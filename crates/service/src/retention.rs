@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use larder_model::BackupId;
-use larder_model::task::{BackupSettings, DEFAULT_MINIMUM_BACKUPS};
+use larder_model::task::{DEFAULT_MINIMUM_BACKUPS, PeriodicBackupConfiguration};
 use std::time::Duration;
 
 /// One backup that the policy may speak about: made by this installation, for this database and task.
@@ -28,7 +28,7 @@ pub struct Policy {
 impl Policy {
     /// Reads a task's policy; `None` where everything is kept for ever.
     #[must_use]
-    pub fn of(settings: &BackupSettings) -> Option<Self> {
+    pub fn of(settings: &PeriodicBackupConfiguration) -> Option<Self> {
         let policy = settings.retention_policy.as_ref().filter(|policy| !policy.disabled)?;
         let minimum_age = policy.minimum_backup_age_to_keep?.to_duration()?;
         let minimum_backups = settings.minimum_backups_to_keep.unwrap_or(DEFAULT_MINIMUM_BACKUPS).max(1);
@@ -117,11 +117,15 @@ mod tests {
 
     #[test]
     fn a_task_without_an_age_keeps_everything() {
-        let age = |disabled, age| BackupSettings {
-            retention_policy: Some(RetentionPolicy { disabled, minimum_backup_age_to_keep: age }),
-            ..BackupSettings::default()
+        let age = |disabled, age| PeriodicBackupConfiguration {
+            retention_policy: Some(RetentionPolicy {
+                disabled,
+                minimum_backup_age_to_keep: age,
+                ..RetentionPolicy::default()
+            }),
+            ..PeriodicBackupConfiguration::default()
         };
-        assert_eq!(Policy::of(&BackupSettings::default()), None);
+        assert_eq!(Policy::of(&PeriodicBackupConfiguration::default()), None);
         assert_eq!(Policy::of(&age(false, None)), None);
         assert_eq!(Policy::of(&age(true, Some(TimeSpan::from_days(7)))), None);
         assert_eq!(Policy::of(&age(false, Some(TimeSpan::from_days(7)))), Some(policy(7, 3)));

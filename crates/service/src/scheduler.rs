@@ -94,7 +94,7 @@ fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperat
     let catalog = core.catalog();
     let database = catalog.databases.get(&key.database)?;
     let template = catalog.templates.get(&*key.task)?;
-    if template.task().settings.disabled || !crate::derivation::applies(template.task(), database) {
+    if template.task().periodic.disabled || !crate::derivation::applies(template.task(), database) {
         return None;
     }
     let mut board = core.board();

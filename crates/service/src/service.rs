@@ -18,8 +18,8 @@ use crate::work::listing;
 use crate::{discovery, progress, scheduler, sources, staging, tasks, validation};
 use jiff::Timestamp;
 use larder_model::{
-    BackupId, BackupKind, Clock, Database, DatabaseName, Operation, OperationId, OperationKind, PeriodicTask,
-    RestorePoint, Secret, ServerWideTask, Source,
+    BackupId, BackupKind, Clock, Database, DatabaseName, Operation, OperationId, OperationKind,
+    PeriodicBackupConfiguration, RestorePoint, Secret, ServerWideBackupConfiguration, Source,
 };
 use larder_state::State;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -153,13 +153,16 @@ impl Service {
     ///
     /// # Errors
     /// A field makes no sense, or the task was changed in the meantime.
-    pub async fn put_task(&self, task: ServerWideTask) -> Result<ServerWideTask, ServiceError> {
+    pub async fn put_task(
+        &self,
+        task: ServerWideBackupConfiguration,
+    ) -> Result<ServerWideBackupConfiguration, ServiceError> {
         tasks::put(&self.core, task).await
     }
 
     /// Lists the server-wide tasks, in the order of names.
     #[must_use]
-    pub fn tasks(&self) -> Vec<ServerWideTask> {
+    pub fn tasks(&self) -> Vec<ServerWideBackupConfiguration> {
         self.core.catalog().templates.values().map(|template| template.task().clone()).collect()
     }
 
@@ -167,7 +170,7 @@ impl Service {
     ///
     /// # Errors
     /// There is no such task.
-    pub fn task(&self, name: &str) -> Result<ServerWideTask, ServiceError> {
+    pub fn task(&self, name: &str) -> Result<ServerWideBackupConfiguration, ServiceError> {
         Ok(self.core.catalog().template(name)?.task().clone())
     }
 
@@ -187,7 +190,7 @@ impl Service {
         &self,
         name: &str,
         disabled: bool,
-    ) -> Result<ServerWideTask, ServiceError> {
+    ) -> Result<ServerWideBackupConfiguration, ServiceError> {
         tasks::set_disabled(&self.core, name, disabled).await
     }
 
@@ -195,7 +198,7 @@ impl Service {
     ///
     /// # Errors
     /// There is no such database.
-    pub fn derived_tasks(&self, database: &str) -> Result<Vec<PeriodicTask>, ServiceError> {
+    pub fn derived_tasks(&self, database: &str) -> Result<Vec<PeriodicBackupConfiguration>, ServiceError> {
         let catalog = self.core.catalog();
         let database = catalog.database(database)?;
         Ok(catalog.templates_of(database).map(|template| derive(template.task(), &database.name)).collect())
@@ -215,7 +218,7 @@ impl Service {
     /// A field makes no sense.
     pub fn preview(
         &self,
-        task: &ServerWideTask,
+        task: &ServerWideBackupConfiguration,
         count: usize,
     ) -> Result<Vec<(BackupKind, Timestamp)>, ServiceError> {
         let schedule = validation::check(task, &self.core.settings.time_zone)?;
@@ -266,7 +269,7 @@ impl Service {
             let pairs = catalog.databases.values().flat_map(|database| {
                 let meant = |template: &&Arc<Template>| match &only {
                     Some(name) => template.name == *name,
-                    None => !template.task().settings.disabled,
+                    None => !template.task().periodic.disabled,
                 };
                 catalog.templates_of(database).filter(meant).map(move |template| (database, template))
             });

@@ -141,7 +141,7 @@ impl Look<'_> {
         let last_good = self.last_good(&tasks);
         let next_run = tasks.iter().filter_map(|task| task.next_run.clone()).min_by_key(|run| run.time);
         let activity = self.activity.get(&database.name).copied().unwrap_or_default();
-        let enabled = |task: &&TaskView| !task.task.settings.disabled;
+        let enabled = |task: &&TaskView| !task.task.disabled;
         let standing = Standing {
             missing_since: database.missing_since,
             running: activity.backup_runs,
@@ -174,7 +174,8 @@ impl Look<'_> {
             let kind = if status.last_full_backup.is_none() { BackupKind::Full } else { run.kind };
             named(database, template, Run { kind, ..run })
         });
-        TaskView { task: derive(template.task(), &database.name), status, next_run }
+        let task = derive(template.task(), &database.name);
+        TaskView { task, server_wide: Some(template.name.to_string()), status, next_run }
     }
 
     /// Returns the newest good backup of any task, as good as it is known to be now.

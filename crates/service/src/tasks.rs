@@ -7,20 +7,23 @@ use crate::derivation::same_name;
 use crate::error::ServiceError;
 use crate::record::{self, StoredTask};
 use crate::validation;
-use larder_model::ServerWideTask;
+use larder_model::ServerWideBackupConfiguration;
 use larder_state::Write;
 use std::sync::Arc;
 
 /// Stores a task, new or changed.
-pub(crate) async fn put(core: &Arc<Core>, mut task: ServerWideTask) -> Result<ServerWideTask, ServiceError> {
+pub(crate) async fn put(
+    core: &Arc<Core>,
+    mut task: ServerWideBackupConfiguration,
+) -> Result<ServerWideBackupConfiguration, ServiceError> {
     let schedule = validation::check(&task, &core.settings.time_zone)?;
     let _writer = core.writer.lock().await;
     let now = core.now();
-    let name = task.settings.name.clone();
+    let name = task.periodic.name.clone();
     let old = core.catalog().templates.values().find(|template| same_name(&template.name, &name)).cloned();
     check_identity(&task, old.as_deref())?;
     // As in RavenDB, a task's number is the revision that last wrote it; the writer's lock makes it foreseeable.
-    task.settings.task_id = core.state.revision().await? + 1;
+    task.periodic.task_id = core.state.revision().await? + 1;
     let (created, scheduled) = match &old {
         Some(old) if same_moments(old.task(), &task) => (old.stored.created, old.stored.scheduled),
         Some(old) => (old.stored.created, now),
@@ -36,10 +39,10 @@ pub(crate) async fn put(core: &Arc<Core>, mut task: ServerWideTask) -> Result<Se
 }
 
 /// Refuses a change that was made from an old copy, and a name that differs from another only by case.
-fn check_identity(task: &ServerWideTask, old: Option<&Template>) -> Result<(), ServiceError> {
-    let name = &task.settings.name;
+fn check_identity(task: &ServerWideBackupConfiguration, old: Option<&Template>) -> Result<(), ServiceError> {
+    let name = &task.periodic.name;
     match old {
-        None if task.settings.task_id != 0 => Err(ServiceError::not_found(
+        None if task.periodic.task_id != 0 => Err(ServiceError::not_found(
             "task",
             name.as_str(),
             "it may have been deleted or renamed; send TaskId 0 to make it anew",
@@ -48,11 +51,11 @@ fn check_identity(task: &ServerWideTask, old: Option<&Template>) -> Result<(), S
             "there is a task '{}' already, and names that differ only by upper and lower case would be confused; use that name",
             old.name
         ))),
-        Some(old) if task.settings.task_id != 0 && task.settings.task_id != old.task().settings.task_id => {
+        Some(old) if task.periodic.task_id != 0 && task.periodic.task_id != old.task().periodic.task_id => {
             Err(ServiceError::conflict(format!(
                 "the task '{name}' was changed in the meantime (it is now {}, not {}); look at it again and repeat the change",
-                old.task().settings.task_id,
-                task.settings.task_id
+                old.task().periodic.task_id,
+                task.periodic.task_id
             )))
         }
         _ => Ok(()),
@@ -60,8 +63,8 @@ fn check_identity(task: &ServerWideTask, old: Option<&Template>) -> Result<(), S
 }
 
 /// Says whether two versions of a task run at the same moments for the same databases.
-fn same_moments(a: &ServerWideTask, b: &ServerWideTask) -> bool {
-    let (x, y) = (&a.settings, &b.settings);
+fn same_moments(a: &ServerWideBackupConfiguration, b: &ServerWideBackupConfiguration) -> bool {
+    let (x, y) = (&a.periodic, &b.periodic);
     x.full_backup_frequency == y.full_backup_frequency
         && x.incremental_backup_frequency == y.incremental_backup_frequency
         && x.time_zone == y.time_zone
@@ -75,12 +78,12 @@ pub(crate) async fn set_disabled(
     core: &Arc<Core>,
     name: &str,
     disabled: bool,
-) -> Result<ServerWideTask, ServiceError> {
+) -> Result<ServerWideBackupConfiguration, ServiceError> {
     let mut task = core.catalog().template(name)?.task().clone();
-    if task.settings.disabled == disabled {
+    if task.periodic.disabled == disabled {
         return Ok(task);
     }
-    task.settings.disabled = disabled;
+    task.periodic.disabled = disabled;
     put(core, task).await
 }
 

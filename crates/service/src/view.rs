@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use larder_model::{
-    BackupId, BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, PeriodicTask, Secret,
+    BackupId, BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId,
+    PeriodicBackupConfiguration, Secret,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -131,8 +132,10 @@ pub struct NextRun {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct TaskView {
-    /// The task.
-    pub task: PeriodicTask,
+    /// The task as the database sees it: its name prefixed, its destinations narrowed to the database's folder.
+    pub task: PeriodicBackupConfiguration,
+    /// The server-wide task it comes from; `None` for a task of this database alone.
+    pub server_wide: Option<String>,
     /// What is remembered of it.
     pub status: TaskStatus,
     /// Its next run; `None` where it rests or has no schedule.

@@ -11,17 +11,17 @@ use support::{Host, assert_completed, backup, failure, task};
 
 fn keep(days: i64) -> Option<RetentionPolicy> {
     let age = Some(TimeSpan::from_days(days));
-    Some(RetentionPolicy { disabled: false, minimum_backup_age_to_keep: age })
+    Some(RetentionPolicy { minimum_backup_age_to_keep: age, ..RetentionPolicy::default() })
 }
 
 async fn with_tree(host: &Host, days: i64, minimum: u32) -> Service {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     let mut nightly = host.nightly();
-    nightly.settings.incremental_backup_frequency = None;
-    nightly.settings.full_backup_frequency = Some("0 0 1 1 *".to_owned());
-    nightly.settings.retention_policy = keep(days);
-    nightly.settings.minimum_backups_to_keep = Some(minimum);
+    nightly.periodic.incremental_backup_frequency = None;
+    nightly.periodic.full_backup_frequency = Some("0 0 1 1 *".to_owned());
+    nightly.periodic.retention_policy = keep(days);
+    nightly.periodic.minimum_backups_to_keep = Some(minimum);
     service.put_task(nightly).await.unwrap();
     service
 }
@@ -88,8 +88,8 @@ async fn backups_of_others_and_of_other_tasks_are_never_touched() {
     let service = host.start().await;
     daily(&host, &service, 1).await;
     let mut weekly = task("Weekly", &host.backups());
-    weekly.settings.full_backup_frequency = Some("0 0 1 1 *".to_owned());
-    weekly.settings.incremental_backup_frequency = None;
+    weekly.periodic.full_backup_frequency = Some("0 0 1 1 *".to_owned());
+    weekly.periodic.incremental_backup_frequency = None;
     service.put_task(weekly).await.unwrap();
     let id = service.backup_now("web", Some("Weekly"), BackupKind::Full).await.unwrap();
     assert_completed(&support::ended(&service, id).await);

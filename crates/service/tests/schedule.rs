@@ -13,7 +13,7 @@ async fn with_tree(host: &Host, catch_up: CatchUp) -> Service {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     let mut nightly = host.nightly();
-    nightly.settings.catch_up = catch_up;
+    nightly.periodic.catch_up = catch_up;
     service.put_task(nightly).await.unwrap();
     service
 }

@@ -8,7 +8,7 @@ use larder_service::{Health, ServiceError};
 use support::{Host, known, source, sqlite, task};
 
 fn names(service: &larder_service::Service, database: &str) -> Vec<String> {
-    service.derived_tasks(database).unwrap().into_iter().map(|task| task.settings.name).collect()
+    service.derived_tasks(database).unwrap().into_iter().map(|task| task.name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +24,7 @@ async fn a_database_created_while_running_gets_its_task_within_the_discovery_int
     assert!(begun.elapsed() < host.settings.discovery_interval + std::time::Duration::from_secs(1));
     assert_eq!(names(&service, name.as_str()), ["Server Wide Backup, Nightly"]);
     let derived = service.derived_tasks("berlin.db").unwrap().remove(0);
-    let folder = derived.settings.local_settings.unwrap().folder_path.unwrap();
+    let folder = derived.backup.local_settings.unwrap().folder_path.unwrap();
     assert_eq!(folder, host.backups().join("berlin.db").to_str().unwrap());
     assert_eq!(service.database("berlin.db").unwrap().health, Health::Waiting);
     let next = service.next_runs(None, 5).unwrap();
@@ -42,12 +42,12 @@ async fn exclusions_selectors_and_deletion_carry_over_at_once() {
     service.add_source(host.tree("web")).await.unwrap();
     service.add_source(host.tree("mail")).await.unwrap();
     let stored = service.put_task(host.nightly()).await.unwrap();
-    assert!(stored.settings.task_id > 0);
+    assert!(stored.periodic.task_id > 0);
     assert_eq!(names(&service, "web").len(), 1);
     let mut changed = stored.clone();
     changed.excluded_databases = vec!["WEB".to_owned()];
     let changed = service.put_task(changed).await.unwrap();
-    assert!(changed.settings.task_id > stored.settings.task_id);
+    assert!(changed.periodic.task_id > stored.periodic.task_id);
     assert!(names(&service, "web").is_empty());
     assert_eq!(service.database("web").unwrap().health, Health::Unprotected);
     assert_eq!(names(&service, "mail").len(), 1);
@@ -150,11 +150,11 @@ async fn a_task_shows_its_next_runs_before_it_is_saved() {
     let host = Host::new();
     let service = host.start().await;
     let mut draft = host.nightly();
-    draft.settings.time_zone = Some("Europe/Berlin".to_owned());
+    draft.periodic.time_zone = Some("Europe/Berlin".to_owned());
     let runs = service.preview(&draft, 43).unwrap();
     assert_eq!(runs[0], (BackupKind::Incremental, "2026-05-13T10:20:00Z".parse().unwrap()));
     assert_eq!(runs[41], (BackupKind::Full, "2026-05-14T00:00:00Z".parse().unwrap()), "02:00 in Berlin");
-    draft.settings.full_backup_frequency = Some("99 * * * *".to_owned());
+    draft.periodic.full_backup_frequency = Some("99 * * * *".to_owned());
     assert!(matches!(
         service.preview(&draft, 5),
         Err(ServiceError::Invalid { field: "FullBackupFrequency", .. })

@@ -7,7 +7,7 @@ use crate::server::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use larder_model::PeriodicTask;
+use larder_model::PeriodicBackupConfiguration;
 use larder_service::{DatabaseView, DestinationView};
 use serde::Deserialize;
 
@@ -36,7 +36,7 @@ pub(crate) async fn forget(State(app): State<App>, Path(name): Path<String>) -> 
 pub(crate) async fn tasks(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<Vec<PeriodicTask>>, ApiError> {
+) -> Result<Json<Vec<PeriodicBackupConfiguration>>, ApiError> {
     Ok(Json(app.service.derived_tasks(&name)?))
 }
 

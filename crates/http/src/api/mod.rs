@@ -14,7 +14,10 @@ use crate::answer::{
 };
 use crate::events;
 use crate::route::Route;
-use larder_model::{Operation, OperationKind, OperationStatus, PeriodicTask, ServerWideTask, Source};
+use larder_model::{
+    Operation, OperationKind, OperationStatus, PeriodicBackupConfiguration, ServerWideBackupConfiguration,
+    Source,
+};
 use larder_service::{DatabaseView, DestinationView, NextRun, Overview, Verification};
 use serde_json::Value;
 
@@ -96,7 +99,7 @@ fn database_routes() -> Vec<Route> {
             "list_derived_tasks",
             "Lists the tasks that apply to a database.",
         )
-        .gives::<Vec<PeriodicTask>>()
+        .gives::<Vec<PeriodicBackupConfiguration>>()
         .by(databases::tasks),
         Route::get(
             "/databases/{name}/destinations",
@@ -158,19 +161,19 @@ fn database_routes() -> Vec<Route> {
 fn task_routes() -> Vec<Route> {
     vec![
         Route::get("/tasks", "list_tasks", "Lists the server-wide tasks.")
-            .gives::<Vec<ServerWideTask>>()
+            .gives::<Vec<ServerWideBackupConfiguration>>()
             .by(tasks::list),
         Route::put("/tasks", "put_task", "Stores a server-wide task, new or changed.")
-            .takes::<ServerWideTask>()
-            .gives::<ServerWideTask>()
+            .takes::<ServerWideBackupConfiguration>()
+            .gives::<ServerWideBackupConfiguration>()
             .by(tasks::put),
         Route::post("/tasks/preview", "preview_task", "Says when a task that is not stored yet would run.")
             .asks::<usize>("count", "How many runs; 5 where nothing is said.")
-            .takes::<ServerWideTask>()
+            .takes::<ServerWideBackupConfiguration>()
             .gives::<Vec<tasks::PlannedRun>>()
             .by(tasks::preview),
         Route::get("/tasks/{name}", "show_task", "Shows one server-wide task.")
-            .gives::<ServerWideTask>()
+            .gives::<ServerWideBackupConfiguration>()
             .by(tasks::show),
         Route::delete(
             "/tasks/{name}",
@@ -180,10 +183,10 @@ fn task_routes() -> Vec<Route> {
         .gives_nothing()
         .by(tasks::delete),
         Route::post("/tasks/{name}/enable", "enable_task", "Wakes a server-wide task.")
-            .gives::<ServerWideTask>()
+            .gives::<ServerWideBackupConfiguration>()
             .by(tasks::enable),
         Route::post("/tasks/{name}/disable", "disable_task", "Lets a server-wide task rest.")
-            .gives::<ServerWideTask>()
+            .gives::<ServerWideBackupConfiguration>()
             .by(tasks::disable),
     ]
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use larder_model::{BackupKind, ServerWideTask};
+use larder_model::{BackupKind, ServerWideBackupConfiguration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,21 +28,21 @@ pub(crate) struct PreviewQuery {
     count: Option<usize>,
 }
 
-pub(crate) async fn list(State(app): State<App>) -> Json<Vec<ServerWideTask>> {
+pub(crate) async fn list(State(app): State<App>) -> Json<Vec<ServerWideBackupConfiguration>> {
     Json(app.service.tasks())
 }
 
 pub(crate) async fn put(
     State(app): State<App>,
-    Body(task): Body<ServerWideTask>,
-) -> Result<Json<ServerWideTask>, ApiError> {
+    Body(task): Body<ServerWideBackupConfiguration>,
+) -> Result<Json<ServerWideBackupConfiguration>, ApiError> {
     Ok(Json(app.service.put_task(task).await?))
 }
 
 pub(crate) async fn preview(
     State(app): State<App>,
     Params(query): Params<PreviewQuery>,
-    Body(task): Body<ServerWideTask>,
+    Body(task): Body<ServerWideBackupConfiguration>,
 ) -> Result<Json<Vec<PlannedRun>>, ApiError> {
     let runs = app.service.preview(&task, query.count.unwrap_or(5).min(MAX_RUNS))?;
     Ok(Json(runs.into_iter().map(|(kind, time)| PlannedRun { kind, time }).collect()))
@@ -51,7 +51,7 @@ pub(crate) async fn preview(
 pub(crate) async fn show(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<ServerWideTask>, ApiError> {
+) -> Result<Json<ServerWideBackupConfiguration>, ApiError> {
     Ok(Json(app.service.task(&name)?))
 }
 
@@ -63,13 +63,13 @@ pub(crate) async fn delete(State(app): State<App>, Path(name): Path<String>) -> 
 pub(crate) async fn enable(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<ServerWideTask>, ApiError> {
+) -> Result<Json<ServerWideBackupConfiguration>, ApiError> {
     Ok(Json(app.service.set_task_disabled(&name, false).await?))
 }
 
 pub(crate) async fn disable(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<ServerWideTask>, ApiError> {
+) -> Result<Json<ServerWideBackupConfiguration>, ApiError> {
     Ok(Json(app.service.set_task_disabled(&name, true).await?))
 }

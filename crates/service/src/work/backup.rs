@@ -9,7 +9,7 @@ use crate::work::vault::{Found, Vault};
 use crate::work::{Order, Place, retain};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
-use larder_model::task::BackupSettings;
+use larder_model::task::PeriodicBackupConfiguration;
 use larder_model::{BackupKind, Database, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, ParentRule, Repository, RepositoryError, Seal,
@@ -27,7 +27,7 @@ const NOTED: usize = 100;
 pub(crate) struct Backup {
     pub(crate) database: Arc<Database>,
     pub(crate) source: Source,
-    pub(crate) settings: BackupSettings,
+    pub(crate) settings: PeriodicBackupConfiguration,
     pub(crate) kind: BackupKind,
     /// Whether the task has no good full backup yet.
     pub(crate) first: bool,

@@ -111,7 +111,7 @@ fn backup(core: &Core, key: &TaskKey, kind: BackupKind) -> Result<backup::Backup
     drop(catalog);
     let roots = destination::of_task(template.task()).into_iter().collect();
     let places = places(core, &database, destination::named(&roots));
-    Ok(backup::Backup { database, source, settings: template.task().settings.clone(), kind, first, places })
+    Ok(backup::Backup { database, source, settings: template.task().periodic.clone(), kind, first, places })
 }
 
 /// Hands out the tools.

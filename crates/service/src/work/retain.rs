@@ -3,7 +3,7 @@
 use crate::retention::{Candidate, Policy, removable};
 use crate::work::Order;
 use crate::work::vault::{Found, Vault};
-use larder_model::task::BackupSettings;
+use larder_model::task::PeriodicBackupConfiguration;
 use larder_model::{BackupId, Counters};
 use larder_repository::{PruneOptions, RepositoryError};
 
@@ -14,7 +14,7 @@ use larder_repository::{PruneOptions, RepositoryError};
 pub(crate) fn apply(
     order: &Order,
     vault: &Vault,
-    settings: &BackupSettings,
+    settings: &PeriodicBackupConfiguration,
     messages: &mut Vec<String>,
 ) -> Vec<BackupId> {
     let Some(policy) = Policy::of(settings) else { return Vec::new() };
@@ -40,7 +40,7 @@ pub(crate) fn apply(
 fn remove(
     order: &Order,
     vault: &Vault,
-    settings: &BackupSettings,
+    settings: &PeriodicBackupConfiguration,
     policy: &Policy,
 ) -> Result<Vec<BackupId>, crate::error::ServiceError> {
     let found = vault.snapshots(&order.site)?;

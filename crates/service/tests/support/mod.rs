@@ -2,10 +2,10 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use jiff::SignedDuration;
-use larder_model::task::{BackupSettings, LocalSettings};
+use larder_model::task::{BackupConfiguration, LocalSettings, PeriodicBackupConfiguration};
 use larder_model::{
     BackupKind, Clock, DatabaseName, EngineKind, Operation, OperationId, OperationStatus, Secret,
-    ServerWideTask, Source,
+    ServerWideBackupConfiguration, Source,
 };
 use larder_service::{OperationFilter, Service, Settings};
 use larder_state::RedbState;
@@ -85,7 +85,7 @@ impl Host {
     }
 
     /// Returns a task that runs hourly in full and every 20 minutes in increments.
-    pub(crate) fn nightly(&self) -> ServerWideTask {
+    pub(crate) fn nightly(&self) -> ServerWideBackupConfiguration {
         task("Nightly", &self.backups())
     }
 
@@ -111,19 +111,22 @@ pub(crate) fn source(name: &str, engine: EngineKind, path: &Path) -> Source {
     }
 }
 
-pub(crate) fn task(name: &str, folder: &Path) -> ServerWideTask {
-    ServerWideTask {
-        settings: BackupSettings {
+pub(crate) fn task(name: &str, folder: &Path) -> ServerWideBackupConfiguration {
+    ServerWideBackupConfiguration {
+        periodic: PeriodicBackupConfiguration {
             name: name.to_owned(),
             full_backup_frequency: Some("0 2 * * *".to_owned()),
             incremental_backup_frequency: Some("*/20 * * * *".to_owned()),
-            local_settings: Some(LocalSettings {
-                disabled: false,
-                folder_path: Some(folder.to_str().unwrap().to_owned()),
-            }),
-            ..BackupSettings::default()
+            backup: BackupConfiguration {
+                local_settings: Some(LocalSettings {
+                    folder_path: Some(folder.to_str().unwrap().to_owned()),
+                    ..LocalSettings::default()
+                }),
+                ..BackupConfiguration::default()
+            },
+            ..PeriodicBackupConfiguration::default()
         },
-        ..ServerWideTask::default()
+        ..ServerWideBackupConfiguration::default()
     }
 }
 

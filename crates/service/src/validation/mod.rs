@@ -3,7 +3,7 @@
 use crate::destination;
 use crate::error::ServiceError;
 use jiff::tz::TimeZone;
-use larder_model::{ServerWideTask, TimeSpan};
+use larder_model::{ServerWideBackupConfiguration, TimeSpan};
 use larder_schedule::{Cron, Schedule, ScheduleError, time_zone};
 use std::path::{Component, Path};
 
@@ -14,8 +14,11 @@ const MAX_TASK_NAME: usize = 128;
 ///
 /// # Errors
 /// The first field that makes no sense, with a sentence that says what would.
-pub(crate) fn check(task: &ServerWideTask, default_zone: &TimeZone) -> Result<Schedule, ServiceError> {
-    let settings = &task.settings;
+pub(crate) fn check(
+    task: &ServerWideBackupConfiguration,
+    default_zone: &TimeZone,
+) -> Result<Schedule, ServiceError> {
+    let settings = &task.periodic;
     check_name(&settings.name)?;
     let schedule = read_schedule(task, default_zone)?;
     if schedule.full.is_none() && schedule.incremental.is_none() {
@@ -57,8 +60,11 @@ fn check_name(name: &str) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn read_schedule(task: &ServerWideTask, default_zone: &TimeZone) -> Result<Schedule, ServiceError> {
-    let settings = &task.settings;
+fn read_schedule(
+    task: &ServerWideBackupConfiguration,
+    default_zone: &TimeZone,
+) -> Result<Schedule, ServiceError> {
+    let settings = &task.periodic;
     let wrong =
         |field: &'static str| move |error: ScheduleError| ServiceError::invalid(field, error.to_string());
     let cron =
@@ -74,9 +80,9 @@ fn read_schedule(task: &ServerWideTask, default_zone: &TimeZone) -> Result<Sched
     Schedule::of(settings, default_zone).map_err(wrong("FullBackupFrequency"))
 }
 
-fn check_destinations(task: &ServerWideTask) -> Result<(), ServiceError> {
+fn check_destinations(task: &ServerWideBackupConfiguration) -> Result<(), ServiceError> {
     const FIELD: &str = "LocalSettings.FolderPath";
-    if let Some(local) = task.settings.local_settings.as_ref().filter(|local| !local.disabled) {
+    if let Some(local) = task.periodic.backup.local_settings.as_ref().filter(|local| !local.disabled) {
         let path = local.folder_path.as_deref().unwrap_or_default();
         let plain = Path::new(path)
             .components()
@@ -96,7 +102,7 @@ fn check_destinations(task: &ServerWideTask) -> Result<(), ServiceError> {
             ));
         }
     }
-    if destination::of_task(task).is_empty() && !task.settings.disabled {
+    if destination::of_task(task).is_empty() && !task.periodic.disabled {
         return Err(ServiceError::invalid(
             "LocalSettings",
             "the task has no destination that is enabled, so its backups would go nowhere; give one, or disable the task",
@@ -108,26 +114,30 @@ fn check_destinations(task: &ServerWideTask) -> Result<(), ServiceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use larder_model::task::{BackupSettings, LocalSettings, RetentionPolicy};
+    use larder_model::PeriodicBackupConfiguration;
+    use larder_model::task::{BackupConfiguration, LocalSettings, RetentionPolicy};
 
-    fn nightly() -> ServerWideTask {
-        ServerWideTask {
-            settings: BackupSettings {
+    fn nightly() -> ServerWideBackupConfiguration {
+        ServerWideBackupConfiguration {
+            periodic: PeriodicBackupConfiguration {
                 name: "Nightly".to_owned(),
                 full_backup_frequency: Some("0 2 * * *".to_owned()),
-                local_settings: Some(LocalSettings {
-                    disabled: false,
-                    folder_path: Some("/srv/backups".to_owned()),
-                }),
-                ..BackupSettings::default()
+                backup: BackupConfiguration {
+                    local_settings: Some(LocalSettings {
+                        folder_path: Some("/srv/backups".to_owned()),
+                        ..LocalSettings::default()
+                    }),
+                    ..BackupConfiguration::default()
+                },
+                ..PeriodicBackupConfiguration::default()
             },
-            ..ServerWideTask::default()
+            ..ServerWideBackupConfiguration::default()
         }
     }
 
-    fn refused(change: impl FnOnce(&mut BackupSettings)) -> (&'static str, String) {
+    fn refused(change: impl FnOnce(&mut PeriodicBackupConfiguration)) -> (&'static str, String) {
         let mut task = nightly();
-        change(&mut task.settings);
+        change(&mut task.periodic);
         match check(&task, &TimeZone::UTC) {
             Err(ServiceError::Invalid { field, message }) => (field, message),
             other => panic!("{other:?}"),
@@ -141,10 +151,12 @@ mod tests {
 
     #[test]
     fn a_wrong_field_is_named_with_what_would_be_right() {
-        let local = |path: &str| Some(LocalSettings { disabled: false, folder_path: Some(path.to_owned()) });
+        let local = |path: &str| {
+            Some(LocalSettings { folder_path: Some(path.to_owned()), ..LocalSettings::default() })
+        };
         let keep = |seconds| {
             let age = Some(TimeSpan::from_seconds(seconds));
-            Some(RetentionPolicy { disabled: false, minimum_backup_age_to_keep: age })
+            Some(RetentionPolicy { minimum_backup_age_to_keep: age, ..RetentionPolicy::default() })
         };
         for (expected, (field, message)) in [
             ("Name", refused(|s| s.name = " ".to_owned())),
@@ -159,10 +171,10 @@ mod tests {
             ("RetentionPolicy.MinimumBackupAgeToKeep", refused(|s| s.retention_policy = keep(86_399))),
             ("RetentionPolicy.MinimumBackupAgeToKeep", refused(|s| s.retention_policy = keep(-1))),
             ("MinimumBackupsToKeep", refused(|s| s.minimum_backups_to_keep = Some(0))),
-            ("LocalSettings.FolderPath", refused(|s| s.local_settings = local("backups"))),
-            ("LocalSettings.FolderPath", refused(|s| s.local_settings = local("/srv/../etc"))),
-            ("LocalSettings.FolderPath", refused(|s| s.local_settings = local("/"))),
-            ("LocalSettings", refused(|s| s.local_settings = None)),
+            ("LocalSettings.FolderPath", refused(|s| s.backup.local_settings = local("backups"))),
+            ("LocalSettings.FolderPath", refused(|s| s.backup.local_settings = local("/srv/../etc"))),
+            ("LocalSettings.FolderPath", refused(|s| s.backup.local_settings = local("/"))),
+            ("LocalSettings", refused(|s| s.backup.local_settings = None)),
         ] {
             assert_eq!(field, expected, "{message}");
             assert!(message.len() > 20, "{message}");
@@ -172,8 +184,8 @@ mod tests {
     #[test]
     fn a_disabled_task_needs_no_destination() {
         let mut task = nightly();
-        task.settings.local_settings = None;
-        task.settings.disabled = true;
+        task.periodic.backup.local_settings = None;
+        task.periodic.disabled = true;
         assert!(check(&task, &TimeZone::UTC).is_ok());
     }
 }

@@ -1,0 +1,372 @@
+//! Where backups go: one block a kind of destination.
+
+use crate::secret::Secret;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A program that says at each backup where a destination is: its output, as JSON, stands for the whole block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ConfigurationScript {
+    /// The program; it must lie in a directory that the host's administrator named.
+    pub exec: Option<String>,
+    /// What it is called with, as one text.
+    pub arguments: Option<String>,
+    /// After so many milliseconds it is ended, and the destination fails.
+    pub timeout_in_ms: u64,
+}
+
+/// What RavenDB waits for a script, in milliseconds.
+const DEFAULT_SCRIPT_TIMEOUT_MS: u64 = 10_000;
+
+impl ConfigurationScript {
+    /// Returns how long the script may run, in milliseconds; 0 means RavenDB's default.
+    #[must_use]
+    pub const fn timeout_ms(&self) -> u64 {
+        if self.timeout_in_ms == 0 { DEFAULT_SCRIPT_TIMEOUT_MS } else { self.timeout_in_ms }
+    }
+}
+
+/// The kinds of destination that a configuration can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum DestinationKind {
+    /// A directory.
+    Local,
+    /// Amazon S3, or what speaks its protocol.
+    S3,
+    /// An Amazon Glacier vault.
+    Glacier,
+    /// Azure Blob Storage.
+    Azure,
+    /// Google Cloud Storage.
+    GoogleCloud,
+    /// An FTP server.
+    #[serde(rename = "FTP")]
+    Ftp,
+}
+
+impl DestinationKind {
+    /// Every kind, in RavenDB's order.
+    pub const ALL: [Self; 6] =
+        [Self::Local, Self::S3, Self::Glacier, Self::Azure, Self::GoogleCloud, Self::Ftp];
+
+    /// Returns the name of the configuration block: `LocalSettings`.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Local => "LocalSettings",
+            Self::S3 => "S3Settings",
+            Self::Glacier => "GlacierSettings",
+            Self::Azure => "AzureSettings",
+            Self::GoogleCloud => "GoogleCloudSettings",
+            Self::Ftp => "FtpSettings",
+        }
+    }
+
+    /// Returns the name that RavenDB puts into a task's name: `Amazon S3`.
+    #[must_use]
+    pub const fn long_name(self) -> &'static str {
+        match self {
+            Self::Local => "Local",
+            Self::S3 => "Amazon S3",
+            Self::Glacier => "Amazon Glacier",
+            Self::Azure => "Azure",
+            Self::GoogleCloud => "Google Cloud",
+            Self::Ftp => "FTP",
+        }
+    }
+
+    /// Returns the name that RavenDB's lists of tasks show: `AmazonS3`.
+    #[must_use]
+    pub const fn wire_name(self) -> &'static str {
+        match self {
+            Self::Local => "Local",
+            Self::S3 => "AmazonS3",
+            Self::Glacier => "AmazonGlacier",
+            Self::Azure => "Azure",
+            Self::GoogleCloud => "GoogleCloud",
+            Self::Ftp => "FTP",
+        }
+    }
+}
+
+impl fmt::Display for DestinationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.long_name())
+    }
+}
+
+/// A directory that backups are written to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LocalSettings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The directory; each database gets a folder in it.
+    pub folder_path: Option<String>,
+    /// RavenDB's number of a shard; Larder has none.
+    pub shard_number: Option<i32>,
+}
+
+/// How S3 keeps what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[allow(missing_docs, reason = "Amazon's own words")]
+pub enum S3StorageClass {
+    DeepArchive,
+    Glacier,
+    GlacierInstantRetrieval,
+    IntelligentTiering,
+    OneZoneInfrequentAccess,
+    ReducedRedundancy,
+    Standard,
+    StandardInfrequentAccess,
+    ExpressOneZone,
+}
+
+/// A bucket of Amazon S3, or of what speaks its protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct S3Settings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The key's public half.
+    pub aws_access_key: Option<String>,
+    /// The key's secret half.
+    pub aws_secret_key: Option<Secret>,
+    /// The region.
+    pub aws_region_name: Option<String>,
+    /// A token for keys that are lent.
+    pub aws_session_token: Option<Secret>,
+    /// The folder; each database gets one in it.
+    pub remote_folder_name: Option<String>,
+    /// The bucket.
+    pub bucket_name: Option<String>,
+    /// The address of another server that speaks S3.
+    pub custom_server_url: Option<String>,
+    /// Whether the bucket stands in the path and not in the host's name.
+    pub force_path_style: bool,
+    /// Whether the server's checksums are not asked for.
+    pub disable_checksum_validation: bool,
+    /// How the server keeps what is written.
+    pub storage_class: Option<S3StorageClass>,
+}
+
+/// An Amazon Glacier vault.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GlacierSettings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The key's public half.
+    pub aws_access_key: Option<String>,
+    /// The key's secret half.
+    pub aws_secret_key: Option<Secret>,
+    /// The region.
+    pub aws_region_name: Option<String>,
+    /// A token for keys that are lent.
+    pub aws_session_token: Option<Secret>,
+    /// The folder; each database gets one in it.
+    pub remote_folder_name: Option<String>,
+    /// The vault.
+    pub vault_name: Option<String>,
+}
+
+/// A container of Azure Blob Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AzureSettings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The container.
+    pub storage_container: Option<String>,
+    /// The folder; each database gets one in it.
+    pub remote_folder_name: Option<String>,
+    /// The account.
+    pub account_name: Option<String>,
+    /// The account's key.
+    pub account_key: Option<Secret>,
+    /// A signature that stands for the key.
+    pub sas_token: Option<Secret>,
+}
+
+/// A bucket of Google Cloud Storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct GoogleCloudSettings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The bucket.
+    pub bucket_name: Option<String>,
+    /// The folder; each database gets one in it.
+    pub remote_folder_name: Option<String>,
+    /// The service account's key file, as JSON.
+    pub google_credentials_json: Option<Secret>,
+}
+
+/// A folder of an FTP server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct FtpSettings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The address: `ftp://host/folder` or `ftps://host/folder`.
+    pub url: Option<String>,
+    /// The port, where the address names none; older clients send it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The user.
+    pub user_name: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// The server's certificate.
+    pub certificate_as_base64: Option<Secret>,
+}
+
+/// A further destination of a task, with a name of its own and exactly one block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NamedDestination {
+    /// The name, unique in the task.
+    pub name: String,
+    /// A directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_settings: Option<LocalSettings>,
+    /// Amazon S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_settings: Option<S3Settings>,
+    /// An Amazon Glacier vault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub glacier_settings: Option<GlacierSettings>,
+    /// Azure Blob Storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub azure_settings: Option<AzureSettings>,
+    /// Google Cloud Storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub google_cloud_settings: Option<GoogleCloudSettings>,
+    /// An FTP server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ftp_settings: Option<FtpSettings>,
+}
+
+impl NamedDestination {
+    /// Lists the blocks that are written down; a destination that makes sense has one.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<Block<'_>> {
+        let all = [
+            self.local_settings.as_ref().map(Block::Local),
+            self.s3_settings.as_ref().map(Block::S3),
+            self.glacier_settings.as_ref().map(Block::Glacier),
+            self.azure_settings.as_ref().map(Block::Azure),
+            self.google_cloud_settings.as_ref().map(Block::GoogleCloud),
+            self.ftp_settings.as_ref().map(Block::Ftp),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// The block of one destination, whatever its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block<'a> {
+    /// A directory.
+    Local(&'a LocalSettings),
+    /// Amazon S3.
+    S3(&'a S3Settings),
+    /// An Amazon Glacier vault.
+    Glacier(&'a GlacierSettings),
+    /// Azure Blob Storage.
+    Azure(&'a AzureSettings),
+    /// Google Cloud Storage.
+    GoogleCloud(&'a GoogleCloudSettings),
+    /// An FTP server.
+    Ftp(&'a FtpSettings),
+}
+
+impl<'a> Block<'a> {
+    /// Returns the kind.
+    #[must_use]
+    pub const fn kind(self) -> DestinationKind {
+        match self {
+            Self::Local(_) => DestinationKind::Local,
+            Self::S3(_) => DestinationKind::S3,
+            Self::Glacier(_) => DestinationKind::Glacier,
+            Self::Azure(_) => DestinationKind::Azure,
+            Self::GoogleCloud(_) => DestinationKind::GoogleCloud,
+            Self::Ftp(_) => DestinationKind::Ftp,
+        }
+    }
+
+    /// Says whether the destination is left out.
+    #[must_use]
+    pub const fn is_disabled(self) -> bool {
+        match self {
+            Self::Local(block) => block.disabled,
+            Self::S3(block) => block.disabled,
+            Self::Glacier(block) => block.disabled,
+            Self::Azure(block) => block.disabled,
+            Self::GoogleCloud(block) => block.disabled,
+            Self::Ftp(block) => block.disabled,
+        }
+    }
+
+    /// Returns the script that says where it is, where one with a program is given.
+    #[must_use]
+    pub fn script(self) -> Option<&'a ConfigurationScript> {
+        let script = match self {
+            Self::Local(block) => &block.get_backup_configuration_script,
+            Self::S3(block) => &block.get_backup_configuration_script,
+            Self::Glacier(block) => &block.get_backup_configuration_script,
+            Self::Azure(block) => &block.get_backup_configuration_script,
+            Self::GoogleCloud(block) => &block.get_backup_configuration_script,
+            Self::Ftp(block) => &block.get_backup_configuration_script,
+        };
+        script.as_ref().filter(|script| said(&script.exec).is_some())
+    }
+
+    /// Returns the value that makes a block a destination: the folder, the bucket, the vault, the container, the
+    /// address.
+    #[must_use]
+    pub fn place(self) -> Option<&'a str> {
+        match self {
+            Self::Local(block) => said(&block.folder_path),
+            Self::S3(block) => said(&block.bucket_name),
+            Self::Glacier(block) => said(&block.vault_name),
+            Self::Azure(block) => said(&block.storage_container),
+            Self::GoogleCloud(block) => said(&block.bucket_name),
+            Self::Ftp(block) => said(&block.url),
+        }
+    }
+
+    /// Says whether the destination is enabled and says where it is, or has a script that does: RavenDB's test of
+    /// what counts as a destination.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        !self.is_disabled() && (self.place().is_some() || self.script().is_some())
+    }
+}
+
+/// Returns a text that says something.
+fn said(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.trim().is_empty())
+}

@@ -27,6 +27,19 @@ pub(crate) fn run(command: OperationCommand, screen: &Screen) -> Result<Exit, Fa
             let operation: Operation = Client::new(&connection)?.get(&wait::path(id))?;
             screen.result(&operation, &details(&operation, screen))
         }
+        OperationCommand::Delay { id, duration, connection } => {
+            let client = Client::new(&connection)?;
+            let operation: Operation = client.get(&wait::path(id))?;
+            let path = Path::raven(["admin", "backup-task", "delay"])
+                .with("taskId", Some(&id.to_string()))
+                .with("duration", Some(&duration.to_string()))
+                .with("database", Some(operation.database.as_str()));
+            client.tell(&path)?;
+            let ended = wait::until_ended(&client, id)?;
+            let text =
+                format!("Stopped operation {id}; {} is backed up again in {duration}.", ended.database);
+            screen.result(&ended, &text)
+        }
         OperationCommand::Abort { id, connection } => {
             let client = Client::new(&connection)?;
             let _: Operation = client.act(&Path::new(["operations", &id.to_string(), "abort"]))?;

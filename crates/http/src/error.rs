@@ -2,7 +2,7 @@
 
 use crate::answer::{Declined, ErrorBody};
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use larder_service::ServiceError;
 use std::net::SocketAddr;
@@ -58,6 +58,10 @@ impl ApiError {
         Self { status, body: Declined { kind: kind.to_owned(), message: message.into(), field: None } }
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.body.message
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "Invalid", message)
     }
@@ -85,6 +89,10 @@ impl From<ServiceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(ErrorBody { error: self.body })).into_response()
+        let mut response = (self.status, Json(ErrorBody { error: self.body })).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

@@ -1,4 +1,5 @@
-//! The outside of the server: `/api/v1` with its OpenAPI document, the stream of events, and the status page.
+//! The outside of the server: `/api/v1` with its OpenAPI document, the stream of events, the status page, and the
+//! routes that RavenDB's clients ask.
 //!
 //! One table of routes makes both the router and the document, so that neither can know a route the other does not.
 
@@ -10,6 +11,7 @@ mod events;
 mod listen;
 mod openapi;
 mod page;
+mod raven;
 mod route;
 mod server;
 

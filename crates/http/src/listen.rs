@@ -3,12 +3,12 @@
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// How long a caller may take to send the head of a request; a connection that says nothing is closed after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -17,7 +17,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_LIMIT_BYTES: usize = 64 * 1024;
 
 /// How many connections may be open at once; more wait in the system's own queue.
-const MAX_CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: u32 = 512;
+
+/// How many websockets may be open at once; they no longer count as connections.
+const MAX_LINES: u32 = 256;
 
 /// How long requests under way may go on after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(3);
@@ -25,9 +28,19 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long to wait after the system could not give a connection, for want of file descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()> + Send) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+/// Makes the places for websockets.
+pub(crate) fn lines() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_LINES as usize))
+}
+
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    lines: Arc<Semaphore>,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let (closing, closed) = watch::channel(false);
     tokio::pin!(stop);
     loop {
         let accepted = async {
@@ -50,18 +63,38 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_LIMIT_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-        let connection = graceful.watch(connection);
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+            // Notifications go over websockets.
+            .with_upgrades();
+        let mut closed = closed.clone();
         tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => Some(ended),
+                _ = closed.wait_for(|closed| *closed) => None,
+            };
+            let ended = match ended {
+                Some(ended) => ended,
+                None => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
             // A caller that goes away in the middle is no concern of anybody's.
-            if let Err(error) = connection.await {
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
         });
     }
     drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    closing.send_replace(true);
+    let all_ended = async {
+        // Whoever holds every place knows that nobody else is there.
+        let _connections = places.acquire_many(MAX_CONNECTIONS).await;
+        let _lines = lines.acquire_many(MAX_LINES).await;
+    };
+    if tokio::time::timeout(GRACE, all_ended).await.is_err() {
         tracing::debug!("some connections were still open when the server stopped");
     }
 }

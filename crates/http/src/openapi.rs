@@ -2,7 +2,9 @@
 
 use crate::answer::ErrorBody;
 use crate::api;
-use crate::route::Route;
+use crate::raven;
+use crate::raven::failure::FailureBody;
+use crate::route::{Family, Route};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -10,18 +12,30 @@ use serde_json::{Map, Value, json};
 /// Where every route lies.
 pub(crate) const BASE: &str = "/api/v1";
 
-/// Returns the OpenAPI 3.1 document of everything below `/api/v1`.
+/// Returns every route of both families.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = api::routes();
+    routes.extend(raven::routes());
+    routes
+}
+
+/// Returns the OpenAPI 3.1 document of everything below `/api/v1`, and of what RavenDB's clients ask.
 #[must_use]
 pub fn document() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     settings.meta_schema = None;
     let mut generator = settings.into_generator();
-    let error = generator.subschema_for::<ErrorBody>().to_value();
+    let declined = generator.subschema_for::<ErrorBody>().to_value();
+    let failed = generator.subschema_for::<FailureBody>().to_value();
     let mut paths: Map<String, Value> = Map::new();
-    for route in api::routes() {
-        let operation = operation(&route, &mut generator, &error);
-        let path = paths.entry(format!("{BASE}{}", route.path)).or_insert_with(|| json!({}));
+    for route in routes() {
+        let error = match route.family {
+            Family::Larder => &declined,
+            Family::Raven => &failed,
+        };
+        let operation = operation(&route, &mut generator, error);
+        let path = paths.entry(route.address()).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
             path.insert(route.method.to_owned(), operation);
         }
@@ -31,8 +45,12 @@ pub fn document() -> Value {
         "info": {
             "title": "Larder",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Everything the server does. Errors are {\"Error\":{\"Kind\",\"Message\"}} with a fitting status.",
+            "description": "Everything the server does. Below /api/v1 errors are {\"Error\":{\"Kind\",\"Message\"}} with a fitting status; everywhere else routes, statuses and errors are RavenDB's, so that its clients work.",
         },
+        "tags": [
+            { "name": "Larder", "description": "Larder's own words." },
+            { "name": "RavenDB", "description": "What RavenDB's clients ask; 500 is also their answer to a wrong request." },
+        ],
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
@@ -57,7 +75,8 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, error: &Value) -> V
     for parameter in &route.query {
         let schema = (parameter.schema)(generator).to_value();
         parameters.push(json!({
-            "name": parameter.name, "in": "query", "description": parameter.summary, "schema": schema,
+            "name": parameter.name, "in": "query", "description": parameter.summary,
+            "required": parameter.required, "schema": schema,
         }));
     }
     let mut success = json!({ "description": "Done." });
@@ -66,6 +85,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, error: &Value) -> V
     }
     let mut operation = json!({
         "operationId": route.id,
+        "tags": [match route.family { Family::Larder => "Larder", Family::Raven => "RavenDB" }],
         "summary": route.summary,
         "parameters": parameters,
         "responses": {
@@ -112,8 +132,8 @@ mod tests {
     fn every_route_is_in_the_document_under_a_name_of_its_own() {
         let document = document();
         let mut names = BTreeSet::new();
-        for route in api::routes() {
-            let operation = &document["paths"][format!("{BASE}{}", route.path)][route.method];
+        for route in routes() {
+            let operation = &document["paths"][route.address()][route.method];
             assert_eq!(operation["operationId"], route.id, "{} {}", route.method, route.path);
             assert!(names.insert(route.id), "two routes are called {}", route.id);
             assert!(route.summary.ends_with('.'), "{} has no sentence", route.id);

@@ -1,5 +1,6 @@
 //! One row of the table of routes: what is called, what it takes and gives, and who answers.
 
+use crate::openapi::BASE;
 use crate::server::App;
 use axum::handler::Handler;
 use axum::http::StatusCode;
@@ -8,16 +9,27 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 pub(crate) type Describe = fn(&mut SchemaGenerator) -> Schema;
 
-/// A parameter in the address or behind the question mark.
+/// Whose words a route speaks; the two families differ in where they lie and in how they decline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Larder's own, below `/api/v1`.
+    Larder,
+    /// RavenDB's, where its clients look for them.
+    Raven,
+}
+
+/// A parameter behind the question mark.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
+    pub(crate) required: bool,
     pub(crate) schema: Describe,
 }
 
 /// One route, as the router and the document both need it.
 pub(crate) struct Route {
+    pub(crate) family: Family,
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     /// Names the route for generated clients; unique.
@@ -37,6 +49,7 @@ fn describe<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 impl Route {
     fn new(method: &'static str, path: &'static str, id: &'static str, summary: &'static str) -> Self {
         Self {
+            family: Family::Larder,
             method,
             path,
             id,
@@ -65,9 +78,21 @@ impl Route {
         Self::new("delete", path, id, summary)
     }
 
-    /// Adds a parameter behind the question mark; all of them may be left out.
+    /// Says that the route is one of RavenDB's, so that its path is whole as it stands.
+    pub(crate) fn of_raven(mut self) -> Self {
+        self.family = Family::Raven;
+        self
+    }
+
+    /// Adds a parameter behind the question mark that may be left out.
     pub(crate) fn asks<T: JsonSchema>(mut self, name: &'static str, summary: &'static str) -> Self {
-        self.query.push(Parameter { name, summary, schema: describe::<T> });
+        self.query.push(Parameter { name, summary, required: false, schema: describe::<T> });
+        self
+    }
+
+    /// Adds a parameter behind the question mark that must be there.
+    pub(crate) fn needs<T: JsonSchema>(mut self, name: &'static str, summary: &'static str) -> Self {
+        self.query.push(Parameter { name, summary, required: true, schema: describe::<T> });
         self
     }
 
@@ -79,6 +104,12 @@ impl Route {
     pub(crate) fn gives<T: JsonSchema>(mut self) -> Self {
         self.response = Some(("application/json", describe::<T>));
         self
+    }
+
+    /// Says that it answers with 201.
+    pub(crate) fn creates<T: JsonSchema>(mut self) -> Self {
+        self.status = StatusCode::CREATED;
+        self.gives::<T>()
     }
 
     /// Says that it answers before the work is done.
@@ -110,6 +141,20 @@ impl Route {
         };
         self.handler = on(filter, handler);
         self
+    }
+
+    /// Says that it becomes a websocket that sends such texts.
+    pub(crate) fn becomes_socket<T: JsonSchema>(mut self) -> Self {
+        self.status = StatusCode::SWITCHING_PROTOCOLS;
+        self.gives::<T>()
+    }
+
+    /// Returns the whole path.
+    pub(crate) fn address(&self) -> String {
+        match self.family {
+            Family::Larder => format!("{BASE}{}", self.path),
+            Family::Raven => self.path.to_owned(),
+        }
     }
 
     /// Returns the names between braces in the address.

@@ -3,12 +3,14 @@
 use crate::door::{Door, MINIMUM_TOKEN_CHARACTERS};
 use crate::error::{ApiError, HttpError};
 use crate::openapi::BASE;
-use crate::{api, listen, page};
+use crate::raven::frame;
+use crate::{listen, openapi, page, raven};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::{Clock, Secret};
 use larder_service::Service;
@@ -17,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What the server is told at start.
 #[derive(Clone, Debug)]
@@ -32,6 +34,9 @@ pub struct HttpSettings {
     pub time_zone: TimeZone,
     /// Where the key of the repositories lies, for whoever may read it.
     pub key_file: PathBuf,
+    /// The address that RavenDB's clients are told to use, such as `https://backup.example`; the one they called
+    /// where nothing is said.
+    pub public_url: Option<String>,
 }
 
 /// What every request may use.
@@ -42,6 +47,15 @@ pub(crate) struct App {
     pub(crate) zone: TimeZone,
     pub(crate) key_file: Arc<PathBuf>,
     pub(crate) door: Arc<Door>,
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
+    pub(crate) public_url: Option<Arc<str>>,
+    /// When the server began to answer.
+    pub(crate) started: Timestamp,
+    /// Names the installation, alike after every restart.
+    pub(crate) installation: Arc<str>,
+    /// The places for websockets.
+    pub(crate) lines: Arc<Semaphore>,
     /// Becomes true when the server stops, so that streams end.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -88,7 +102,14 @@ impl Server {
     /// Answers until `stop` is done; then takes no new requests and gives those under way a few seconds.
     pub async fn run(self, service: Service, clock: Arc<dyn Clock>, stop: impl Future<Output = ()> + Send) {
         let (stopping, seen) = watch::channel(false);
+        let installation = self.settings.key_file.display().to_string();
+        let lines = listen::lines();
         let app = App {
+            lines: Arc::clone(&lines),
+            address: self.address,
+            public_url: self.settings.public_url.map(Arc::from),
+            started: clock.now(),
+            installation: installation.into(),
             service,
             clock,
             zone: self.settings.time_zone,
@@ -100,27 +121,30 @@ impl Server {
             stop.await;
             stopping.send_replace(true);
         };
-        listen::serve(self.listener, router(app), stop).await;
+        listen::serve(self.listener, router(app), lines, stop).await;
     }
 }
 
 /// Puts the table of routes, the pages and the door together.
 pub(crate) fn router(app: App) -> Router {
-    let api = api::routes()
+    let api = openapi::routes()
         .into_iter()
-        .fold(Router::new(), |router, route| router.route(&format!("{BASE}{}", route.path), route.handler));
+        .fold(Router::new(), |router, route| router.route(&route.address(), route.handler));
     api.merge(page::routes())
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(app.clone(), frame::frame))
         .layer(from_fn_with_state(app.clone(), guard))
         .with_state(app)
 }
 
 /// Asks the door, and says to browsers what they may do with the answer.
 async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let is_health = request.uri().path() == "/api/v1/health";
+    let uri = request.uri().clone();
+    let is_health = uri.path() == "/api/v1/health";
     let mut response = match app.door.admit(request.headers(), is_health) {
         Ok(()) => next.run(request).await,
+        Err(refused) if frame::is_raven(uri.path()) => frame::finish(&uri, raven::refused(&refused)),
         Err(refused) => refused.into_response(),
     };
     let headers = response.headers_mut();
@@ -138,20 +162,28 @@ async fn guard(State(app): State<App>, request: Request, next: Next) -> Response
     response
 }
 
-async fn nothing_here(uri: Uri) -> ApiError {
+async fn nothing_here(State(app): State<App>, method: Method, uri: Uri) -> Response {
+    if frame::is_raven(uri.path()) {
+        return raven::no_route(&app, &method, &uri).into_response();
+    }
     let path: String = uri.path().chars().take(200).collect();
     ApiError::new(
         StatusCode::NOT_FOUND,
         "NotFound",
         format!("there is nothing at {path}; every route is listed at {BASE}/openapi.json"),
     )
+    .into_response()
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+async fn wrong_method(State(app): State<App>, method: Method, uri: Uri) -> Response {
+    if frame::is_raven(uri.path()) {
+        return raven::no_route(&app, &method, &uri).into_response();
+    }
     let path: String = uri.path().chars().take(200).collect();
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "Method",
         format!("{path} does not answer {method}; its methods are listed at {BASE}/openapi.json"),
     )
+    .into_response()
 }

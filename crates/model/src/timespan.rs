@@ -31,6 +31,12 @@ impl TimeSpan {
         Self { ticks: seconds.saturating_mul(TICKS_PER_SECOND) }
     }
 
+    /// Makes a duration of steps of 100 ns.
+    #[must_use]
+    pub const fn from_ticks(ticks: i64) -> Self {
+        Self { ticks }
+    }
+
     /// Makes a duration of whole days.
     #[must_use]
     pub const fn from_days(days: i64) -> Self {

@@ -9,10 +9,31 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// The largest body that is read, in bytes.
-const BODY_LIMIT_BYTES: usize = 1024 * 1024;
+pub(crate) const BODY_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why a body could not be read.
+pub(crate) enum Unread {
+    /// It is larger than allowed, or was cut short.
+    TooLarge,
+    /// It did not come in time.
+    TooSlow,
+}
+
+/// Reads a body that is not too large and does not take too long.
+pub(crate) async fn read_bytes(request: Request) -> Result<axum::body::Bytes, Unread> {
+    // Said before a byte of it is read, where the caller says how much is to come.
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > BODY_LIMIT_BYTES as u64) {
+        return Err(Unread::TooLarge);
+    }
+    let reading = axum::body::to_bytes(request.into_body(), BODY_LIMIT_BYTES);
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, reading).await.map_err(|_| Unread::TooSlow)?;
+    bytes.map_err(|_| Unread::TooLarge)
+}
 
 /// The body of a request, as JSON.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -22,17 +43,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
         let media = request.headers().get(header::CONTENT_TYPE).cloned();
-        // Said before a byte of it is read, where the caller says how much is to come.
-        let announced = request
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: u64| length > BODY_LIMIT_BYTES as u64) {
-            return Err(too_large());
-        }
-        let reading = axum::body::to_bytes(request.into_body(), BODY_LIMIT_BYTES);
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, reading).await.map_err(|_| too_slow())?;
-        let bytes = bytes.map_err(|_| too_large())?;
+        let bytes = read_bytes(request).await.map_err(|unread| match unread {
+            Unread::TooLarge => too_large(),
+            Unread::TooSlow => too_slow(),
+        })?;
         // A request whose every field may be left out needs no body.
         let bytes = if bytes.is_empty() { "{}".into() } else { bytes };
         let is_json = media.as_ref().and_then(|media| media.to_str().ok()).is_some_and(is_json);

@@ -3,7 +3,7 @@
 mod about;
 mod backups;
 mod databases;
-mod input;
+pub(crate) mod input;
 mod operations;
 mod sources;
 mod tasks;

@@ -105,7 +105,7 @@ fn http_settings(
         allowed_hosts: config.allowed_hosts.clone(),
         time_zone: zone.clone(),
         key_file: data.key(),
-        public_url: None,
+        public_url: config.public_url.clone(),
     })
 }
 

@@ -71,8 +71,12 @@ impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         let (status, kind) = match &error {
             ServiceError::NotFound { .. } => (StatusCode::NOT_FOUND, "NotFound"),
-            ServiceError::Invalid { .. } => (StatusCode::BAD_REQUEST, "Invalid"),
-            ServiceError::Conflict { .. } => (StatusCode::CONFLICT, "Conflict"),
+            ServiceError::Invalid { .. } | ServiceError::WrongValue(_) => {
+                (StatusCode::BAD_REQUEST, "Invalid")
+            }
+            ServiceError::Conflict { .. } | ServiceError::Refused { .. } => {
+                (StatusCode::CONFLICT, "Conflict")
+            }
             ServiceError::Engine(_) => (StatusCode::UNPROCESSABLE_ENTITY, "Source"),
             ServiceError::Storage(_) => (StatusCode::BAD_GATEWAY, "Destination"),
             ServiceError::Repository { .. } => (StatusCode::BAD_GATEWAY, "Repository"),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The longest name a database may have, in bytes; with ten hash characters and a folder it stays under every
 /// destination's limit.
@@ -10,11 +11,11 @@ pub const MAX_NAME_BYTES: usize = 128;
 
 /// The name of a database: letters, digits, `_`, `-` and `.`, not beginning with a dot.
 ///
-/// RavenDB's rule, and a leading dot is refused because `<root>/.larder` is Larder's own.
+/// RavenDB's rule, and a leading dot is refused because `<root>/.larder` is Larder's own. Copies share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
-pub struct DatabaseName(String);
+pub struct DatabaseName(Arc<str>);
 
 /// A name that no database may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +53,7 @@ impl DatabaseName {
             }
         }
         let name = name.trim_matches(|c| c == '-' || c == '.');
-        Self(if name.is_empty() { "database".to_owned() } else { name.to_owned() })
+        Self(if name.is_empty() { "database".into() } else { name.into() })
     }
 }
 
@@ -68,7 +69,7 @@ impl FromStr for DatabaseName {
         {
             return Err(InvalidName { name: name.to_owned() });
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 }
 
@@ -82,7 +83,7 @@ impl TryFrom<String> for DatabaseName {
 
 impl From<DatabaseName> for String {
     fn from(name: DatabaseName) -> Self {
-        name.0
+        name.0.to_string()
     }
 }
 

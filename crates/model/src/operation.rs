@@ -3,6 +3,7 @@
 use crate::backup::{BackupId, BackupKind};
 use crate::database::EngineKind;
 use crate::name::DatabaseName;
+use crate::task::DestinationKind;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -95,12 +96,18 @@ pub struct Progress {
 }
 
 /// How a backup or check went at one destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct DestinationOutcome {
     /// The destination.
     pub destination: String,
+    /// What it is, where it is one of a task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DestinationKind>,
+    /// The repository's address there, where one was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The backup it now holds; `None` where it got none.
     pub backup: Option<BackupId>,
     /// Bytes this run added there.
@@ -127,6 +134,9 @@ pub struct Operation {
     pub engine: Option<EngineKind>,
     /// The task that asked for it; `None` for what a person asked for without one.
     pub task: Option<String>,
+    /// The task's number for life, within Larder; 0 for a one-time backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_uid: Option<u64>,
     /// How it stands.
     pub status: OperationStatus,
     /// When it was asked for.

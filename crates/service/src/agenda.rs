@@ -1,18 +1,8 @@
 //! What runs when: every task of every database by its next moment.
 
+use crate::identity::TaskKey;
 use jiff::Timestamp;
-use larder_model::DatabaseName;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
-
-/// Names one task of one database.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct TaskKey {
-    /// The database.
-    pub(crate) database: DatabaseName,
-    /// The server-wide task it comes from.
-    pub(crate) task: Arc<str>,
-}
 
 /// Keeps the next moment of each task; looking at what is due costs only what is due.
 #[derive(Debug, Default)]
@@ -62,7 +52,7 @@ mod tests {
     use super::*;
 
     fn key(database: &str) -> TaskKey {
-        TaskKey { database: database.parse().unwrap(), task: "Nightly".into() }
+        TaskKey { database: database.parse().unwrap(), task: 7 }
     }
 
     fn at(second: i64) -> Timestamp {

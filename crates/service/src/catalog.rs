@@ -1,39 +1,21 @@
 //! What the service knows, in memory: the state's content in a form that answers quickly.
 
-use crate::agenda::TaskKey;
-use crate::derivation::{applies, derived_name, same_name};
+use crate::derivation::same_name;
 use crate::destination;
 use crate::error::ServiceError;
-use crate::record::{self, StoredPlace, StoredTask};
+use crate::identity::{TaskKey, TaskUid};
+use crate::plan::Plan;
+use crate::record::{self, Exception, StoredPlace};
+use crate::seal::Sealer;
+use crate::stored;
 use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use larder_model::{BackupId, Database, DatabaseName, ServerWideBackupConfiguration, Source};
-use larder_schedule::{Attempts, Run, Schedule};
+use larder_model::{BackupId, Database, DatabaseName, Source};
+use larder_schedule::{Attempts, Run};
 use larder_state::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-
-/// A server-wide task with its schedule read.
-#[derive(Clone, Debug)]
-pub(crate) struct Template {
-    /// As it is stored.
-    pub(crate) stored: StoredTask,
-    /// Its name, shared by all keys.
-    pub(crate) name: Arc<str>,
-    /// When it runs.
-    pub(crate) schedule: Schedule,
-}
-
-impl Template {
-    pub(crate) fn new(stored: StoredTask, schedule: Schedule) -> Self {
-        Self { name: stored.task.periodic.name.as_str().into(), stored, schedule }
-    }
-
-    pub(crate) const fn task(&self) -> &ServerWideBackupConfiguration {
-        &self.stored.task
-    }
-}
 
 /// Everything the state holds but operations.
 #[derive(Debug, Default)]
@@ -41,7 +23,14 @@ pub(crate) struct Catalog {
     pub(crate) sources: BTreeMap<DatabaseName, Source>,
     pub(crate) source_errors: BTreeMap<DatabaseName, String>,
     pub(crate) databases: BTreeMap<DatabaseName, Arc<Database>>,
-    pub(crate) templates: BTreeMap<String, Arc<Template>>,
+    /// Every task by its number for life.
+    plans: HashMap<TaskUid, Arc<Plan>>,
+    /// The server-wide ones, in the order in which they were made.
+    server_wide: BTreeSet<TaskUid>,
+    /// Those of single databases.
+    own: HashMap<DatabaseName, BTreeSet<TaskUid>>,
+    /// Where a derived task differs from what its parent says.
+    pub(crate) exceptions: HashMap<TaskKey, Exception>,
     pub(crate) statuses: HashMap<TaskKey, TaskStatus>,
     pub(crate) places: BTreeMap<DatabaseName, BTreeSet<String>>,
     /// Whether a backup was found equal when it was restored and compared.
@@ -50,7 +39,11 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// Reads the state.
-    pub(crate) async fn load(state: &dyn State, default_zone: &TimeZone) -> Result<Self, ServiceError> {
+    pub(crate) async fn load(
+        state: &dyn State,
+        sealer: &Sealer,
+        default_zone: &TimeZone,
+    ) -> Result<Self, ServiceError> {
         let mut catalog = Self::default();
         for (_, source) in record::all::<Source>(state, record::SOURCES).await? {
             catalog.sources.insert(source.name.clone(), source);
@@ -58,17 +51,17 @@ impl Catalog {
         for (_, database) in record::all::<Database>(state, record::DATABASES).await? {
             catalog.databases.insert(database.name.clone(), Arc::new(database));
         }
-        for (key, stored) in record::all::<StoredTask>(state, record::TASKS).await? {
-            let schedule = Schedule::of(&stored.task.periodic, default_zone).map_err(|error| {
-                ServiceError::Record { key: record::task(&key), cause: error.to_string() }
-            })?;
-            catalog.templates.insert(key, Arc::new(Template::new(stored, schedule)));
+        for plan in stored::load(state, sealer, default_zone).await? {
+            catalog.enter(Arc::new(plan));
+        }
+        for (key, exception) in record::all::<Exception>(state, record::EXCEPTIONS).await? {
+            if let Some(key) = catalog.known_key(&key) {
+                catalog.exceptions.insert(key, exception);
+            }
         }
         for (key, status) in record::all::<TaskStatus>(state, record::STATUSES).await? {
-            let Some((database, task)) = key.split_once('/') else { continue };
-            if let (Ok(database), Some(template)) = (database.parse(), catalog.templates.get(task)) {
-                let task = Arc::clone(&template.name);
-                catalog.statuses.insert(TaskKey { database, task }, status);
+            if let Some(key) = catalog.known_key(&key) {
+                catalog.statuses.insert(key, status);
             }
         }
         for (_, place) in record::all::<StoredPlace>(state, record::PLACES).await? {
@@ -80,29 +73,81 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// Reads a key whose database is known; the name is shared with the database's own.
+    fn known_key(&self, text: &str) -> Option<TaskKey> {
+        let (database, task) = text.split_once('/')?;
+        let (database, _) = self.databases.get_key_value(&database.parse::<DatabaseName>().ok()?)?;
+        Some(TaskKey { database: database.clone(), task: task.parse().ok()? })
+    }
+
+    /// Enters a task, new or changed.
+    pub(crate) fn enter(&mut self, plan: Arc<Plan>) {
+        match &plan.written {
+            crate::plan::Written::ServerWide(_) => {
+                self.server_wide.insert(plan.uid);
+            }
+            crate::plan::Written::Own(database, _) => {
+                self.own.entry(database.clone()).or_default().insert(plan.uid);
+            }
+        }
+        self.plans.insert(plan.uid, plan);
+    }
+
+    /// Strikes a task off.
+    pub(crate) fn remove(&mut self, uid: TaskUid) {
+        self.server_wide.remove(&uid);
+        if let Some(plan) = self.plans.remove(&uid)
+            && let crate::plan::Written::Own(database, _) = &plan.written
+            && let Some(own) = self.own.get_mut(database)
+        {
+            own.remove(&uid);
+            if own.is_empty() {
+                self.own.remove(database);
+            }
+        }
+    }
+
+    /// Returns a task by its number for life.
+    pub(crate) fn plan(&self, uid: TaskUid) -> Option<&Arc<Plan>> {
+        self.plans.get(&uid)
+    }
+
+    /// Lists the server-wide tasks in the order in which they were made.
+    pub(crate) fn server_wide(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.server_wide.iter().filter_map(|uid| self.plans.get(uid))
+    }
+
+    /// Lists a database's own tasks.
+    pub(crate) fn own_tasks(&self, database: &DatabaseName) -> impl Iterator<Item = &Arc<Plan>> {
+        self.own.get(database).into_iter().flatten().filter_map(|uid| self.plans.get(uid))
+    }
+
+    /// Lists the tasks that are for a database, the derived ones first.
+    pub(crate) fn plans_of<'a>(&'a self, database: &'a Database) -> impl Iterator<Item = &'a Arc<Plan>> {
+        self.server_wide()
+            .filter(|plan| plan.applies(database))
+            .chain(self.own_tasks(&database.name).filter(|plan| plan.applies(database)))
+    }
+
     /// Finds a database; upper and lower case count as the same where the exact name is not there.
     pub(crate) fn database(&self, name: &str) -> Result<&Arc<Database>, ServiceError> {
         let exact = name.parse::<DatabaseName>().ok().and_then(|name| self.databases.get(&name));
         exact
             .or_else(|| self.databases.values().find(|database| same_name(database.name.as_str(), name)))
-            .ok_or_else(|| {
-                ServiceError::not_found(
-                    "database",
-                    name,
-                    "list the databases to see their names, or add its source",
-                )
-            })
+            .ok_or_else(|| ServiceError::database_missing(name))
     }
 
     /// Finds a server-wide task by its own name or by that of what it derives.
-    pub(crate) fn template(&self, name: &str) -> Result<&Arc<Template>, ServiceError> {
-        let called = |template: &&Arc<Template>| {
-            same_name(&template.name, name) || same_name(&derived_name(&template.name), name)
-        };
-        self.templates
-            .get(name)
-            .or_else(|| self.templates.values().find(called))
+    pub(crate) fn template(&self, name: &str) -> Result<&Arc<Plan>, ServiceError> {
+        let called = |plan: &&Arc<Plan>| same_name(plan.name(), name) || same_name(&plan.shown_name(), name);
+        self.template_exactly(name)
+            .or_else(|| self.server_wide().find(called))
             .ok_or_else(|| ServiceError::not_found("task", name, "list the tasks to see their names"))
+    }
+
+    /// Finds a server-wide task by its exact name.
+    pub(crate) fn template_exactly(&self, name: &str) -> Option<&Arc<Plan>> {
+        self.server_wide().find(|plan| plan.name() == name)
     }
 
     /// Finds a source.
@@ -113,12 +158,17 @@ impl Catalog {
             .ok_or_else(|| ServiceError::not_found("source", name, "list the sources to see their names"))
     }
 
-    /// Lists the server-wide tasks that are for a database.
-    pub(crate) fn templates_of<'a>(
-        &'a self,
-        database: &'a Database,
-    ) -> impl Iterator<Item = &'a Arc<Template>> {
-        self.templates.values().filter(|template| applies(template.task(), database))
+    /// Returns the number by which a database knows a task: that of the template when the database got it, or that of
+    /// its own task.
+    pub(crate) fn task_id(&self, database: &DatabaseName, plan: &Plan) -> u64 {
+        let key = TaskKey { database: database.clone(), task: plan.uid };
+        self.exceptions.get(&key).and_then(|exception| exception.task_id).unwrap_or(plan.uid)
+    }
+
+    /// Says whether a task rests: everywhere, or for this database alone.
+    pub(crate) fn rests(&self, database: &DatabaseName, plan: &Plan) -> bool {
+        let key = TaskKey { database: database.clone(), task: plan.uid };
+        plan.periodic().disabled || self.exceptions.get(&key).is_some_and(|exception| exception.disabled_here)
     }
 
     /// Returns what is remembered of a task of a database.
@@ -127,18 +177,15 @@ impl Catalog {
     }
 
     /// Returns the moments that decide when a task of a database runs next.
-    pub(crate) fn attempts(
-        &self,
-        database: &Database,
-        template: &Template,
-        awake_since: Timestamp,
-    ) -> Attempts {
-        let key = TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) };
+    pub(crate) fn attempts(&self, database: &Database, plan: &Plan, awake_since: Timestamp) -> Attempts {
+        let key = TaskKey { database: database.name.clone(), task: plan.uid };
         let status = self.statuses.get(&key);
+        let since = database.discovered.max(plan.scheduled);
+        let exception = self.exceptions.get(&key).and_then(|exception| exception.since);
         Attempts {
             full: status.and_then(|status| status.last_full_attempt),
             incremental: status.and_then(|status| status.last_incremental_attempt),
-            since: database.discovered.max(template.stored.scheduled),
+            since: exception.map_or(since, |exception| exception.max(since)),
             awake_since,
         }
     }
@@ -147,28 +194,41 @@ impl Catalog {
     pub(crate) fn next_run(
         &self,
         database: &Database,
-        template: &Template,
+        plan: &Plan,
         awake_since: Timestamp,
         now: Timestamp,
     ) -> Option<Run> {
-        let rests = template.task().periodic.disabled || !applies(template.task(), database);
-        if rests {
-            None
-        } else {
-            template.schedule.next(&self.attempts(database, template, awake_since), now)
+        if !plan.applies(database) || self.rests(&database.name, plan) {
+            return None;
         }
+        plan.schedule.next(&self.attempts(database, plan, awake_since), now)
     }
 
-    /// Returns the roots that hold, or will hold, a database's backups.
-    pub(crate) fn roots(&self, database: &Database) -> BTreeSet<String> {
-        let mut roots = self.places.get(&database.name).cloned().unwrap_or_default();
-        roots.extend(self.templates_of(database).flat_map(|template| destination::of_task(template.task())));
+    /// Says whether anything may be remembered under a key: the database is known, and the task is there or was a
+    /// one-time backup.
+    pub(crate) fn remembers(&self, key: &TaskKey) -> bool {
+        self.databases.get(&key.database).is_some_and(|database| {
+            key.task == 0 || self.plans.get(&key.task).is_some_and(|plan| plan.covers(database))
+        })
+    }
+
+    /// Returns the roots that hold, or will hold, a database's backups, each with the name that a task gives it.
+    pub(crate) fn roots(&self, database: &Database) -> BTreeMap<String, Option<String>> {
+        let places = self.places.get(&database.name).into_iter().flatten();
+        let mut roots: BTreeMap<String, Option<String>> = places.map(|root| (root.clone(), None)).collect();
+        for plan in self.plans_of(database) {
+            for (root, name) in destination::roots(&plan.periodic().backup) {
+                let known = roots.entry(root).or_default();
+                *known = known.take().or(name);
+            }
+        }
         roots
     }
 
     /// Returns every root that any task or database has.
     pub(crate) fn all_roots(&self) -> HashSet<String> {
-        let tasks = self.templates.values().flat_map(|template| destination::of_task(template.task()));
+        let tasks =
+            self.plans.values().flat_map(|plan| destination::roots(&plan.periodic().backup).into_keys());
         tasks.chain(self.places.values().flatten().cloned()).collect()
     }
 }

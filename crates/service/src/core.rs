@@ -1,11 +1,13 @@
 //! What all parts of the service share.
 
-use crate::agenda::{Agenda, TaskKey};
+use crate::agenda::Agenda;
 use crate::catalog::Catalog;
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::job::Job;
 use crate::operations::Operations;
 use crate::queue::Queue;
+use crate::seal::Sealer;
 use crate::settings::Settings;
 use jiff::Timestamp;
 use larder_model::{Clock, Secret};
@@ -24,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) state: Arc<dyn State>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key: Secret,
+    /// Seals what tasks know of secrets before it is stored.
+    pub(crate) sealer: Sealer,
     pub(crate) runtime: Handle,
     /// Held while something is decided from the catalog, stored, and entered into it.
     pub(crate) writer: tokio::sync::Mutex<()>,
@@ -72,6 +76,7 @@ impl Core {
             settings,
             state,
             clock,
+            sealer: Sealer::new(&key),
             key,
             runtime: Handle::current(),
             writer: tokio::sync::Mutex::new(()),

@@ -1,7 +1,7 @@
 //! From server-wide tasks to the tasks of single databases.
 
 use larder_model::name::matches;
-use larder_model::task::SERVER_WIDE_PREFIX;
+use larder_model::task::{BackupConfiguration, FtpSettings, LocalSettings, SERVER_WIDE_PREFIX};
 use larder_model::{Database, DatabaseName, PeriodicBackupConfiguration, ServerWideBackupConfiguration};
 
 /// Returns the name of what a server-wide task makes for each database.
@@ -10,14 +10,11 @@ pub fn derived_name(parent: &str) -> String {
     format!("{SERVER_WIDE_PREFIX}, {parent}")
 }
 
-/// Says whether a server-wide task is for a database: one that is there, not excluded, and selected.
+/// Says whether a server-wide task is for a database: one that is not excluded, and is selected.
 ///
 /// Excluded names are compared without regard to upper and lower case, as RavenDB does.
 #[must_use]
-pub fn applies(task: &ServerWideBackupConfiguration, database: &Database) -> bool {
-    if database.missing_since.is_some() {
-        return false;
-    }
+pub fn covers(task: &ServerWideBackupConfiguration, database: &Database) -> bool {
     let name = database.name.as_str();
     if task.excludes(name) {
         return false;
@@ -32,16 +29,56 @@ pub fn applies(task: &ServerWideBackupConfiguration, database: &Database) -> boo
     })
 }
 
-/// Makes the task of one database: the parent's settings, its name prefixed, its destination narrowed to the
-/// database's folder.
+/// Makes the task of one database: the parent's settings, its name prefixed, each destination narrowed to the
+/// database's folder. Its number is the parent's, until the caller knows better.
 #[must_use]
 pub fn derive(task: &ServerWideBackupConfiguration, database: &DatabaseName) -> PeriodicBackupConfiguration {
     let mut derived = task.periodic.clone();
     derived.name = derived_name(&task.periodic.name);
-    if let Some(local) = &mut derived.backup.local_settings {
-        local.folder_path = local.folder_path.as_deref().map(|root| inside(root, database.as_str()));
-    }
+    narrow(&mut derived.backup, database.as_str());
     derived
+}
+
+/// Narrows every destination to a database's folder, as RavenDB does: a folder in the path, the remote folder or the
+/// address.
+fn narrow(backup: &mut BackupConfiguration, database: &str) {
+    // Everything of the configuration is named here, so that a new block cannot be forgotten.
+    local(&mut backup.local_settings, database);
+    remote(backup.s3_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+    remote(backup.glacier_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+    remote(backup.azure_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+    remote(backup.google_cloud_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+    ftp(&mut backup.ftp_settings, database);
+    for one in &mut backup.destinations {
+        local(&mut one.local_settings, database);
+        remote(one.s3_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+        remote(one.glacier_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+        remote(one.azure_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+        remote(one.google_cloud_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
+        ftp(&mut one.ftp_settings, database);
+    }
+}
+
+fn local(block: &mut Option<LocalSettings>, database: &str) {
+    // Where a script says the folder, the run narrows what it says.
+    if let Some(folder) = block.as_mut().and_then(|block| block.folder_path.as_mut()) {
+        *folder = inside(folder, database);
+    }
+}
+
+fn remote(folder: Option<&mut Option<String>>, database: &str) {
+    if let Some(folder) = folder {
+        *folder = Some(match folder.as_deref() {
+            Some(folder) if !folder.trim().is_empty() => inside(folder, database),
+            _ => database.to_owned(),
+        });
+    }
+}
+
+fn ftp(block: &mut Option<FtpSettings>, database: &str) {
+    if let Some(url) = block.as_mut().and_then(|block| block.url.as_mut()) {
+        *url = inside(url, database);
+    }
 }
 
 /// Compares two names without regard to upper and lower case.
@@ -58,7 +95,7 @@ pub(crate) fn inside(root: &str, folder: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use larder_model::task::{BackupConfiguration, LocalSettings, PeriodicBackupConfiguration, Selector};
+    use larder_model::task::{AzureSettings, NamedDestination, S3Settings, Selector};
     use larder_model::{DatabaseName, EngineKind};
 
     fn database(name: &str, source: &str, engine: EngineKind) -> Database {
@@ -100,8 +137,8 @@ mod tests {
             excluded_databases: vec!["ORDERS".to_owned(), "unknown".to_owned()],
             ..nightly()
         };
-        assert!(applies(&task, &database("Products", "s", EngineKind::Sqlite)));
-        assert!(!applies(&task, &database("Orders", "s", EngineKind::Sqlite)));
+        assert!(covers(&task, &database("Products", "s", EngineKind::Sqlite)));
+        assert!(!covers(&task, &database("Orders", "s", EngineKind::Sqlite)));
     }
 
     #[test]
@@ -112,19 +149,32 @@ mod tests {
             patterns: Vec::new(),
         };
         let task = ServerWideBackupConfiguration { selector: Some(selector), ..nightly() };
-        assert!(applies(&task, &database("a", "Web", EngineKind::Files)));
-        assert!(!applies(&task, &database("a", "web", EngineKind::Sqlite)));
-        assert!(!applies(&task, &database("a", "home", EngineKind::Files)));
+        assert!(covers(&task, &database("a", "Web", EngineKind::Files)));
+        assert!(!covers(&task, &database("a", "web", EngineKind::Sqlite)));
+        assert!(!covers(&task, &database("a", "home", EngineKind::Files)));
         let all = ServerWideBackupConfiguration { selector: Some(Selector::default()), ..nightly() };
-        assert!(applies(&all, &database("a", "home", EngineKind::Sqlite)));
+        assert!(covers(&all, &database("a", "home", EngineKind::Sqlite)));
     }
 
     #[test]
-    fn a_database_that_is_gone_has_no_task() {
-        let gone = Database {
-            missing_since: Some(jiff::Timestamp::UNIX_EPOCH),
-            ..database("Products", "s", EngineKind::Sqlite)
-        };
-        assert!(!applies(&nightly(), &gone));
+    fn every_kind_of_destination_is_narrowed_to_the_databases_folder() {
+        let mut task = nightly();
+        let text = |text: &str| Some(text.to_owned());
+        let backup = &mut task.periodic.backup;
+        backup.s3_settings = Some(S3Settings { remote_folder_name: text("all/"), ..S3Settings::default() });
+        backup.azure_settings = Some(AzureSettings::default());
+        backup.ftp_settings = Some(FtpSettings { url: text("ftp://host/all"), ..FtpSettings::default() });
+        let further = LocalSettings { folder_path: text("/mnt/b"), ..LocalSettings::default() };
+        backup.destinations = vec![NamedDestination {
+            name: "b".to_owned(),
+            local_settings: Some(further),
+            ..NamedDestination::default()
+        }];
+        let derived = derive(&task, &"shop".parse().unwrap()).backup;
+        assert_eq!(derived.s3_settings.unwrap().remote_folder_name.unwrap(), "all/shop");
+        assert_eq!(derived.azure_settings.unwrap().remote_folder_name.unwrap(), "shop");
+        assert_eq!(derived.ftp_settings.unwrap().url.unwrap(), "ftp://host/all/shop");
+        let further = derived.destinations[0].local_settings.clone().unwrap();
+        assert_eq!(further.folder_path.unwrap(), "/mnt/b/shop");
     }
 }

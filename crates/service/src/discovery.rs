@@ -1,9 +1,11 @@
 //! The loop that searches sources for databases.
 
+use crate::catalog::Catalog;
 use crate::core::Core;
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::reconcile::{is_among, reconcile};
-use crate::record;
+use crate::record::{self, Exception};
 use larder_engines::{EngineError, FoundDatabase};
 use larder_model::{Database, DatabaseName, Source};
 use std::sync::Arc;
@@ -108,9 +110,15 @@ pub(crate) async fn enter(
     if changed.is_empty() {
         return Ok(Vec::new());
     }
-    let writes: Result<Vec<_>, _> =
-        changed.iter().map(|database| record::put(record::database(&database.name), database)).collect();
-    core.store(writes?).await?;
+    let later = latecomers(&core.catalog(), &changed);
+    let mut writes = Vec::with_capacity(changed.len() + later.len());
+    for database in &changed {
+        writes.push(record::put(record::database(&database.name), database)?);
+    }
+    for (key, exception) in &later {
+        writes.push(record::put(record::exception(key), exception)?);
+    }
+    core.store(writes).await?;
     let names: Vec<DatabaseName> = changed.iter().map(|database| database.name.clone()).collect();
     let mut new = Vec::new();
     {
@@ -121,9 +129,24 @@ pub(crate) async fn enter(
                 new.push(database.name);
             }
         }
+        catalog.exceptions.extend(later);
     }
     core.reschedule_databases(names.iter());
     Ok(new)
+}
+
+/// Finds the new databases that know a server-wide task by another number than its first, because it was changed since
+/// it was made: they get the number it has now, as RavenDB's do.
+pub(crate) fn latecomers(catalog: &Catalog, changed: &[Database]) -> Vec<(TaskKey, Exception)> {
+    let new = changed.iter().filter(|database| !catalog.databases.contains_key(&database.name));
+    new.flat_map(|database| {
+        let changed = catalog.server_wide().filter(|plan| plan.periodic().task_id != plan.uid);
+        changed.filter(|plan| plan.covers(database)).map(|plan| {
+            let key = TaskKey { database: database.name.clone(), task: plan.uid };
+            (key, Exception { task_id: Some(plan.periodic().task_id), ..Exception::default() })
+        })
+    })
+    .collect()
 }
 
 fn tell(database: &Database) {

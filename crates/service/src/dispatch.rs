@@ -1,9 +1,9 @@
 //! From the wish for an operation to its end: stored, queued, started on a thread of its own, ended, stored again.
 
-use crate::agenda::TaskKey;
 use crate::core::Core;
 use crate::error::ServiceError;
 use crate::finish;
+use crate::identity::TaskKey;
 use crate::job::{Done, Job};
 use crate::operations::Live;
 use crate::queue::{Lane, Turn};
@@ -20,7 +20,8 @@ pub(crate) struct NewOperation {
     pub(crate) kind: OperationKind,
     pub(crate) backup_kind: Option<BackupKind>,
     pub(crate) database: Arc<Database>,
-    pub(crate) task: Option<Arc<str>>,
+    /// The task's name, as the database knows it.
+    pub(crate) task: Option<String>,
     /// When it should have begun.
     pub(crate) due: Timestamp,
     /// Where it takes its turn; `None` starts it at once.
@@ -74,7 +75,11 @@ impl Core {
             backup_kind: new.backup_kind,
             database: new.database.name.clone(),
             engine: Some(new.database.engine),
-            task: new.task.as_deref().map(crate::derivation::derived_name),
+            task: new.task.clone(),
+            task_uid: match &new.job {
+                Job::Backup { key, .. } => Some(key.task),
+                _ => None,
+            },
             status: OperationStatus::Queued,
             created: now,
             started: None,
@@ -165,7 +170,7 @@ impl Core {
         Ok(())
     }
 
-    /// Returns the operation that waits or runs for a task, if any.
+    /// Returns the operation that waits for a task and does what is asked for, if any.
     pub(crate) fn waiting_backup(&self, key: &TaskKey, kind: BackupKind) -> Option<OperationId> {
         let board = self.board();
         let found = board.queue.waiting().find(|(_, _, job)| {
@@ -178,7 +183,7 @@ impl Core {
 impl std::fmt::Display for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Backup { key, kind, .. } => write!(f, "{kind} backup of {} by {}", key.database, key.task),
+            Self::Backup { key, kind, .. } => write!(f, "{kind} backup of {key}"),
             Self::Restore { database, .. } => write!(f, "restore of {}", database.name),
             Self::Verify { database, .. } => write!(f, "verification of {}", database.name),
             Self::Check { database, .. } => write!(f, "check of {}", database.name),

@@ -1,12 +1,14 @@
 //! The end of an operation: what is remembered of it.
 
-use crate::agenda::TaskKey;
 use crate::core::Core;
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::job::{Done, Job, Verdict};
 use crate::record::{self, StoredPlace};
-use crate::view::{LastBackup, TaskError, TaskStatus};
+use crate::view::{DestinationStatus, LastBackup, TaskError, TaskStatus};
 use jiff::Timestamp;
+use larder_model::operation::DestinationOutcome;
+use larder_model::task::DestinationKind;
 use larder_model::{BackupKind, BackupQuality, DatabaseName, Operation, OperationId, OperationStatus};
 use larder_state::Write;
 use std::sync::Arc;
@@ -84,6 +86,7 @@ fn next_status(
 ) -> TaskStatus {
     let mut status = core.catalog().status(key);
     status.last_operation = Some(operation.id);
+    status.version += 1;
     if done.verdict == Verdict::Canceled && core.is_stopping() {
         // Not an attempt: the run is still owed, and is caught up at the next start.
         return status;
@@ -92,21 +95,30 @@ fn next_status(
         BackupKind::Full => status.last_full_attempt = Some(started),
         BackupKind::Incremental => status.last_incremental_attempt = Some(started),
     }
+    status.is_full = Some(kind == BackupKind::Full);
     if done.verdict == Verdict::Canceled {
         return status;
     }
     status.duration_ms =
         operation.ended.and_then(|ended| u64::try_from(ended.duration_since(started).as_millis()).ok());
     status.error = match &done.verdict {
-        Verdict::Faulted(message) => Some(TaskError { message: message.clone(), at: started }),
+        Verdict::Faulted(message) => Some(TaskError {
+            message: message.clone(),
+            at: operation.ended.unwrap_or(started),
+            cause: done.cause,
+        }),
         _ => None,
     };
+    status.destinations = destinations(&status, kind, started, done);
+    status.folder = Some(key.database.to_string());
+    status.is_encrypted = done.encrypted;
     if let Some(good) = &done.good {
         match kind {
             BackupKind::Full => status.last_full_backup = Some(good.time),
             BackupKind::Incremental => status.last_incremental_backup = Some(good.time),
         }
         status.position.clone_from(&good.position);
+        status.last_etag = good.position.as_deref().and_then(|position| position.parse().ok());
         let proved =
             done.unchanged.then(|| status.last_good.clone()).flatten().filter(|last| last.id == good.id);
         status.last_good = Some(match proved {
@@ -126,6 +138,48 @@ fn next_status(
     status
 }
 
+/// Carries each destination's history on; one that the task no longer has goes.
+fn destinations(
+    status: &TaskStatus,
+    kind: BackupKind,
+    started: Timestamp,
+    done: &Done,
+) -> Vec<DestinationStatus> {
+    let next = |outcome: &DestinationOutcome| {
+        let known = status.destinations.iter().find(|known| known.name == outcome.destination);
+        let new = || DestinationStatus {
+            name: outcome.destination.clone(),
+            kind: outcome.kind.unwrap_or(DestinationKind::Local),
+            address: None,
+            last_full_backup: None,
+            last_incremental_backup: None,
+            full_backup_duration_ms: None,
+            incremental_backup_duration_ms: None,
+            exception: None,
+            bytes_stored: 0,
+        };
+        let mut next = known.cloned().unwrap_or_else(new);
+        next.address = outcome.address.clone().or(next.address);
+        next.exception.clone_from(&outcome.error);
+        next.bytes_stored = outcome.bytes_stored;
+        if outcome.error.is_none() && outcome.backup.is_some() {
+            let duration = if done.unchanged { Some(0) } else { status.duration_ms };
+            match kind {
+                BackupKind::Full => {
+                    next.last_full_backup = Some(started);
+                    next.full_backup_duration_ms = duration;
+                }
+                BackupKind::Incremental => {
+                    next.last_incremental_backup = Some(started);
+                    next.incremental_backup_duration_ms = duration;
+                }
+            }
+        }
+        next
+    };
+    done.destinations.iter().map(next).collect()
+}
+
 fn writes(
     core: &Core,
     database: &DatabaseName,
@@ -137,7 +191,7 @@ fn writes(
     let catalog = core.catalog();
     if let Some((key, status)) = status {
         // A database that was forgotten, or a task that was deleted, while this ran has no status any more.
-        if catalog.databases.contains_key(&key.database) && catalog.templates.contains_key(&*key.task) {
+        if catalog.remembers(key) {
             writes.push(record::put(record::status(key), status)?);
         }
     }
@@ -160,8 +214,7 @@ fn writes(
 fn remember(core: &Core, database: &DatabaseName, status: Option<&(&TaskKey, TaskStatus)>, done: &Done) {
     let mut catalog = core.catalog_mut();
     if let Some((key, status)) = status
-        && catalog.databases.contains_key(&key.database)
-        && catalog.templates.contains_key(&*key.task)
+        && catalog.remembers(key)
     {
         catalog.statuses.insert((*key).clone(), status.clone());
     }

@@ -1,11 +1,12 @@
 //! What an operation does, and what came of it.
 
-use crate::agenda::TaskKey;
 use crate::destination::Destination;
+use crate::identity::TaskKey;
 use crate::request::{BackupChoice, RestoreRequest};
-use crate::view::Verification;
+use crate::view::{FailureCause, Verification};
 use jiff::Timestamp;
 use larder_model::operation::DestinationOutcome;
+use larder_model::task::BackupConfiguration;
 use larder_model::{BackupId, BackupKind, Database};
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) enum Job {
         kind: BackupKind,
         /// Whether the schedule asked for it.
         scheduled: bool,
+        /// What is backed up where, for a backup that no task is behind.
+        once: Option<Arc<BackupConfiguration>>,
     },
     /// Gets data back.
     Restore {
@@ -69,6 +72,8 @@ pub(crate) struct Done {
     pub(crate) verdict: Verdict,
     /// What a person should be told.
     pub(crate) messages: Vec<String>,
+    /// Which part failed, where one did.
+    pub(crate) cause: FailureCause,
     /// How it went at each destination.
     pub(crate) destinations: Vec<DestinationOutcome>,
     /// What was really done, where that differs from what was asked for.
@@ -79,6 +84,8 @@ pub(crate) struct Done {
     pub(crate) good: Option<GoodBackup>,
     /// The roots that hold a repository of the database now.
     pub(crate) roots: Vec<String>,
+    /// Whether what was made is protected by a key that not everybody knows.
+    pub(crate) encrypted: bool,
     /// Backups that were removed by the policy.
     pub(crate) removed: Vec<BackupId>,
     /// What a comparison said.

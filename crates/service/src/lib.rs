@@ -5,6 +5,7 @@
 mod agenda;
 mod catalog;
 mod core;
+mod credentials;
 mod derivation;
 mod destination;
 mod discovery;
@@ -12,8 +13,10 @@ mod dispatch;
 mod error;
 mod finish;
 mod health;
+mod identity;
 mod job;
 mod operations;
+mod plan;
 mod progress;
 mod queue;
 mod reconcile;
@@ -21,24 +24,28 @@ mod record;
 mod request;
 pub mod retention;
 mod scheduler;
+mod seal;
 mod service;
 mod settings;
 mod shelf;
 mod show;
 mod sources;
 mod staging;
+mod stored;
 mod tasks;
 mod validation;
 mod view;
 mod work;
 
-pub use derivation::{applies, derive, derived_name};
-pub use error::ServiceError;
+pub use credentials::OPEN_PASSWORD;
+pub use derivation::{covers, derive, derived_name};
+pub use error::{ErrorKind, ServiceError};
 pub use request::{BackupChoice, OperationFilter, RestoreRequest};
 pub use service::Service;
 pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, Settings};
 pub use shelf::{Restored, Shelf};
+pub use tasks::{Stored, TaskSelector};
 pub use view::{
-    DatabaseView, DestinationView, Health, LastBackup, NextRun, Overview, ResticAccess, TaskError,
-    TaskStatus, TaskView, Verification,
+    DatabaseView, DestinationStatus, DestinationView, FailureCause, Health, LastBackup, NextRun, Overview,
+    ResticAccess, Running, TaskError, TaskStatus, TaskView, Verification,
 };

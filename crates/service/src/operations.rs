@@ -2,10 +2,11 @@
 
 use crate::derivation::same_name;
 use crate::error::ServiceError;
+use crate::identity::TaskUid;
 use crate::record;
 use crate::request::OperationFilter;
 use larder_model::operation::Progress;
-use larder_model::{Cancel, Counters, Operation, OperationId, OperationStatus};
+use larder_model::{Cancel, Counters, DatabaseName, Operation, OperationId, OperationKind, OperationStatus};
 use larder_state::{State, Write};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -132,6 +133,19 @@ impl Operations {
     pub(crate) fn unfinished(&self) -> Vec<Operation> {
         let inner = self.lock();
         inner.live.keys().filter_map(|id| inner.all.get(id)).cloned().collect()
+    }
+
+    /// Returns the backup of a task of a database that runs, or the first that waits.
+    pub(crate) fn backup_of(&self, database: &DatabaseName, task: TaskUid) -> Option<OperationId> {
+        let inner = self.lock();
+        let of_it = |operation: &&Operation| {
+            operation.kind == OperationKind::Backup
+                && operation.task_uid == Some(task)
+                && operation.database == *database
+        };
+        let mut found = inner.live.keys().filter_map(|id| inner.all.get(id)).filter(of_it).peekable();
+        let first = found.peek().map(|operation| operation.id);
+        found.find(|operation| operation.status == OperationStatus::InProgress).map(|o| o.id).or(first)
     }
 
     /// Returns one operation.

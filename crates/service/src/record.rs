@@ -1,9 +1,9 @@
 //! What lies in the state under which key.
 
-use crate::agenda::TaskKey;
 use crate::error::ServiceError;
+use crate::identity::{TaskKey, TaskUid};
 use jiff::Timestamp;
-use larder_model::{BackupId, DatabaseName, OperationId, ServerWideBackupConfiguration};
+use larder_model::{BackupId, DatabaseName, OperationId};
 use larder_state::{State, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) const SOURCES: &str = "source/";
 pub(crate) const DATABASES: &str = "database/";
 pub(crate) const TASKS: &str = "task/";
+/// The secrets of tasks, sealed.
+pub(crate) const SECRETS: &str = "secret/";
+pub(crate) const EXCEPTIONS: &str = "derived/";
 pub(crate) const STATUSES: &str = "status/";
 pub(crate) const OPERATIONS: &str = "operation/";
 pub(crate) const PLACES: &str = "place/";
@@ -19,16 +22,18 @@ pub(crate) const VERIFICATIONS: &str = "verification/";
 /// The last number given to an operation; numbers never come twice, however short the history.
 pub(crate) const LAST_OPERATION: &str = "counter/operation";
 
-/// A server-wide task as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct StoredTask {
-    /// The task.
-    pub(crate) task: ServerWideBackupConfiguration,
-    /// When it was made.
-    pub(crate) created: Timestamp,
-    /// When its schedule, or which databases it is for, last changed: nothing before counts as missed.
-    pub(crate) scheduled: Timestamp,
+/// Where the task of one database differs from what its server-wide task says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Exception {
+    /// The number by which the database knows it; the template's first where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) task_id: Option<u64>,
+    /// Whether it rests for this database alone.
+    pub(crate) disabled_here: bool,
+    /// Since when it has been for this database, or awake: nothing before counts as missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Timestamp>,
 }
 
 /// A root that a database's backups were written to.
@@ -49,16 +54,24 @@ pub(crate) fn database(name: &DatabaseName) -> String {
     format!("{DATABASES}{name}")
 }
 
-pub(crate) fn task(name: &str) -> String {
-    format!("{TASKS}{name}")
+/// Numbers are padded, so that the order of keys is that of the numbers.
+pub(crate) fn task(uid: TaskUid) -> String {
+    format!("{TASKS}{uid:020}")
+}
+
+pub(crate) fn secrets(uid: TaskUid) -> String {
+    format!("{SECRETS}{uid:020}")
 }
 
 /// A database's name has no `/`, so the first one ends it.
+pub(crate) fn exception(key: &TaskKey) -> String {
+    format!("{EXCEPTIONS}{}/{}", key.database, key.task)
+}
+
 pub(crate) fn status(key: &TaskKey) -> String {
     format!("{STATUSES}{}/{}", key.database, key.task)
 }
 
-/// Numbers are padded, so that the order of keys is the order of operations.
 pub(crate) fn operation(id: OperationId) -> String {
     format!("{OPERATIONS}{id:020}")
 }

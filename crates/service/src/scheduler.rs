@@ -1,9 +1,9 @@
 //! The one loop that starts what is due.
 
-use crate::agenda::TaskKey;
 use crate::core::Core;
 use crate::dispatch::NewOperation;
 use crate::error::ServiceError;
+use crate::identity::{TaskKey, TaskUid};
 use crate::job::Job;
 use crate::queue::Lane;
 use jiff::{SignedDuration, Timestamp};
@@ -93,13 +93,13 @@ fn take_due(core: &Core, now: Timestamp) -> Vec<TaskKey> {
 fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperation> {
     let catalog = core.catalog();
     let database = catalog.databases.get(&key.database)?;
-    let template = catalog.templates.get(&*key.task)?;
-    if template.task().periodic.disabled || !crate::derivation::applies(template.task(), database) {
+    let plan = catalog.plan(key.task)?;
+    if !plan.applies(database) || catalog.rests(&database.name, plan) {
         return None;
     }
     let mut board = core.board();
-    let attempts = catalog.attempts(database, template, board.awake_since);
-    let run = template.schedule.due(&attempts, now)?;
+    let attempts = catalog.attempts(database, plan, board.awake_since);
+    let run = plan.schedule.due(&attempts, now)?;
     if !board.pending.insert(key.clone()) {
         return None;
     }
@@ -108,10 +108,10 @@ fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperat
         kind: OperationKind::Backup,
         backup_kind: Some(kind),
         database: Arc::clone(database),
-        task: Some(Arc::clone(&key.task)),
+        task: Some(plan.shown_name()),
         due: run.time,
         lane: Some(Lane::Backup),
-        job: Job::Backup { key: key.clone(), kind, scheduled: true },
+        job: Job::Backup { key: key.clone(), kind, scheduled: true, once: None },
     })
 }
 
@@ -128,9 +128,9 @@ impl Core {
         let mut board = self.board();
         let awake_since = board.awake_since;
         for key in keys {
-            let next = match (catalog.databases.get(&key.database), catalog.templates.get(&*key.task)) {
-                (Some(database), Some(template)) if !board.pending.contains(key) => {
-                    catalog.next_run(database, template, awake_since, now).map(|run| run.time)
+            let next = match (catalog.databases.get(&key.database), catalog.plan(key.task)) {
+                (Some(database), Some(plan)) if !board.pending.contains(key) => {
+                    catalog.next_run(database, plan, awake_since, now).map(|run| run.time)
                 }
                 _ => None,
             };
@@ -140,18 +140,22 @@ impl Core {
 
     /// Puts every task of some databases on the agenda.
     pub(crate) fn reschedule_databases<'a>(&self, databases: impl Iterator<Item = &'a DatabaseName>) {
-        let tasks: Vec<Arc<str>> = self.catalog().templates.values().map(|t| Arc::clone(&t.name)).collect();
-        let keys: Vec<TaskKey> = databases
-            .flat_map(|database| {
-                tasks.iter().map(|task| TaskKey { database: database.clone(), task: Arc::clone(task) })
-            })
-            .collect();
+        let keys: Vec<TaskKey> = {
+            let catalog = self.catalog();
+            let tasks: Vec<TaskUid> = catalog.server_wide().map(|plan| plan.uid).collect();
+            let of = |database: &DatabaseName| {
+                let own = catalog.own_tasks(database).map(|plan| plan.uid);
+                let all = tasks.iter().copied().chain(own);
+                all.map(|task| TaskKey { database: database.clone(), task }).collect::<Vec<_>>()
+            };
+            databases.flat_map(of).collect()
+        };
         self.reschedule(keys.iter());
     }
 
     /// Puts a server-wide task of every database on the agenda.
-    pub(crate) fn reschedule_task(&self, task: &Arc<str>) {
-        let key = |database: &DatabaseName| TaskKey { database: database.clone(), task: Arc::clone(task) };
+    pub(crate) fn reschedule_task(&self, task: TaskUid) {
+        let key = |database: &DatabaseName| TaskKey { database: database.clone(), task };
         let keys: Vec<TaskKey> = self.catalog().databases.keys().map(key).collect();
         self.reschedule(keys.iter());
     }

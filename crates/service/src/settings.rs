@@ -1,6 +1,7 @@
 //! What the administrator of the host decides once, at start.
 
 use jiff::tz::TimeZone;
+use larder_model::task::DestinationKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +32,14 @@ pub struct Settings {
     pub identifier: String,
     /// How many finished operations the history keeps.
     pub history_limit: usize,
+    /// Where the programs of `GetBackupConfigurationScript` may lie; none run where nothing is said.
+    pub script_directories: Vec<PathBuf>,
+    /// The directory that local destinations must lie in; anywhere where nothing is said.
+    pub local_root: Option<PathBuf>,
+    /// The kinds of destination that tasks may have; all where nothing is said, none where the list is empty.
+    pub allowed_destinations: Option<Vec<DestinationKind>>,
+    /// The AWS regions that tasks may name; all where nothing is said.
+    pub allowed_aws_regions: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -49,6 +58,16 @@ impl Settings {
             username: String::new(),
             identifier: "larder".to_owned(),
             history_limit: DEFAULT_HISTORY_LIMIT,
+            script_directories: Vec::new(),
+            local_root: None,
+            allowed_destinations: None,
+            allowed_aws_regions: None,
         }
+    }
+
+    /// Returns the directory of the embedded SQLite source, which databases made through the API lie in.
+    #[must_use]
+    pub fn databases_directory(&self) -> PathBuf {
+        self.data_directory.join("databases")
     }
 }

@@ -61,7 +61,6 @@ impl Shelf {
             site: Site {
                 handle: handle.clone(),
                 clock,
-                key,
                 hostname: String::new(),
                 username: String::new(),
                 identifier: String::new(),
@@ -70,7 +69,7 @@ impl Shelf {
                 own_directories: Vec::new(),
                 suspicious: HashSet::new(),
             },
-            place: Place { destination, root_known: true, database_known: true },
+            place: Place { destination, root_known: true, database_known: true, passwords: vec![key] },
             database: Arc::new(database),
         };
         shelf.site.open(&shelf.place, &shelf.database)?;

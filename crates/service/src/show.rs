@@ -1,13 +1,14 @@
 //! Views: what pages and commands show, made from the catalog for one moment.
 
-use crate::agenda::TaskKey;
-use crate::catalog::{Catalog, Template};
+use crate::catalog::Catalog;
 use crate::core::Core;
-use crate::derivation::{derive, derived_name};
 use crate::destination;
 use crate::error::ServiceError;
 use crate::health::{self, Standing};
-use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, TaskView};
+use crate::identity::{TaskKey, TaskUid};
+use crate::plan::Plan;
+use crate::tasks::{TaskSelector, derived};
+use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, Running, TaskView};
 use jiff::Timestamp;
 use larder_model::{
     BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, OperationKind, OperationStatus,
@@ -17,12 +18,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The operations that matter to one database's view.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Activity {
     /// The one that runs, or the first that waits.
     unfinished: Option<OperationId>,
     /// Whether a backup runs.
     backup_runs: bool,
+    /// The backups that run or wait, by their tasks.
+    backups: HashMap<TaskUid, Running>,
 }
 
 /// One look at everything.
@@ -43,6 +46,14 @@ impl Core {
                 one.unfinished = Some(operation.id);
             }
             one.backup_runs |= runs && operation.kind == OperationKind::Backup;
+            if let (OperationKind::Backup, Some(task)) = (operation.kind, operation.task_uid) {
+                let kind = operation.backup_kind.unwrap_or(BackupKind::Full);
+                let backup = Running { operation: operation.id, kind, started: operation.started };
+                // Of several, the one that runs is shown.
+                if runs || !one.backups.contains_key(&task) {
+                    one.backups.insert(task, backup);
+                }
+            }
         }
         activity
     }
@@ -62,6 +73,24 @@ impl Core {
         self.look(|look| Ok(look.database(look.catalog.database(name)?)))
     }
 
+    /// Shows the tasks of one database.
+    pub(crate) fn show_tasks(&self, name: &str) -> Result<Vec<TaskView>, ServiceError> {
+        self.look(|look| Ok(look.tasks(look.catalog.database(name)?)))
+    }
+
+    /// Shows one task of a database.
+    pub(crate) fn show_task(
+        &self,
+        database: &str,
+        which: TaskSelector<'_>,
+    ) -> Result<Option<TaskView>, ServiceError> {
+        self.look(|look| {
+            let database = look.catalog.database(database)?;
+            let plan = derived::find(look.catalog, database, which);
+            Ok(plan.map(|plan| look.task(database, plan)))
+        })
+    }
+
     /// Lists the next runs of one server-wide task or of all, earliest first.
     pub(crate) fn show_next_runs(
         &self,
@@ -71,22 +100,33 @@ impl Core {
         let catalog = self.catalog();
         let now = self.now();
         let awake_since = self.board().awake_since;
-        let templates: Vec<&Arc<Template>> = match task {
+        let plans: Vec<&Arc<Plan>> = match task {
             Some(name) => vec![catalog.template(name)?],
-            None => catalog.templates.values().collect(),
+            None => catalog.server_wide().collect(),
         };
         let mut runs: Vec<NextRun> = Vec::new();
-        for template in templates {
+        let add = |runs: &mut Vec<NextRun>, database: &Database, plan: &Plan| {
+            let Some(first) = catalog.next_run(database, plan, awake_since, now) else { return };
+            let rest = plan.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
+            let mut never = catalog.status(&key(database, plan)).last_full_backup.is_none();
+            for run in std::iter::once(first).chain(rest) {
+                let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
+                runs.push(named(database, plan, Run { kind, ..run }));
+            }
+        };
+        for plan in plans {
             for database in catalog.databases.values() {
-                let Some(first) = catalog.next_run(database, template, awake_since, now) else { continue };
-                let rest = template.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
-                let mut never = catalog.status(&key(database, template)).last_full_backup.is_none();
-                for run in std::iter::once(first).chain(rest) {
-                    let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
-                    runs.push(named(database, template, Run { kind, ..run }));
-                }
+                add(&mut runs, database, plan);
             }
             // Many databases on one task would otherwise pile up before they are sorted.
+            keep_earliest(&mut runs, count);
+        }
+        if task.is_none() {
+            for database in catalog.databases.values() {
+                for plan in catalog.own_tasks(&database.name) {
+                    add(&mut runs, database, plan);
+                }
+            }
             keep_earliest(&mut runs, count);
         }
         Ok(runs)
@@ -119,13 +159,13 @@ impl Core {
     }
 }
 
-fn key(database: &Database, template: &Template) -> TaskKey {
-    TaskKey { database: database.name.clone(), task: Arc::clone(&template.name) }
+fn key(database: &Database, plan: &Plan) -> TaskKey {
+    TaskKey { database: database.name.clone(), task: plan.uid }
 }
 
-fn named(database: &Database, template: &Template, run: Run) -> NextRun {
-    let task = derived_name(&template.name);
-    NextRun { database: database.name.clone(), task, kind: run.kind, time: run.time }
+fn named(database: &Database, plan: &Plan, run: Run) -> NextRun {
+    let database = database.name.clone();
+    NextRun { database, task: plan.shown_name(), kind: run.kind, time: run.time, original: None }
 }
 
 fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
@@ -136,11 +176,10 @@ fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
 impl Look<'_> {
     fn database(&self, database: &Database) -> DatabaseView {
         let catalog = self.catalog;
-        let templates: Vec<&Arc<Template>> = catalog.templates_of(database).collect();
-        let tasks: Vec<TaskView> = templates.iter().map(|template| self.task(database, template)).collect();
+        let tasks = self.tasks(database);
         let last_good = self.last_good(&tasks);
         let next_run = tasks.iter().filter_map(|task| task.next_run.clone()).min_by_key(|run| run.time);
-        let activity = self.activity.get(&database.name).copied().unwrap_or_default();
+        let activity = self.activity.get(&database.name).cloned().unwrap_or_default();
         let enabled = |task: &&TaskView| !task.task.disabled;
         let standing = Standing {
             missing_since: database.missing_since,
@@ -167,15 +206,27 @@ impl Look<'_> {
         }
     }
 
-    fn task(&self, database: &Database, template: &Template) -> TaskView {
-        let status = self.catalog.status(&key(database, template));
-        let run = self.catalog.next_run(database, template, self.awake_since, self.now);
+    fn tasks(&self, database: &Database) -> Vec<TaskView> {
+        self.catalog.plans_of(database).map(|plan| self.task(database, plan)).collect()
+    }
+
+    fn task(&self, database: &Database, plan: &Plan) -> TaskView {
+        let key = key(database, plan);
+        let status = self.catalog.status(&key);
+        let run = self.catalog.next_run(database, plan, self.awake_since, self.now);
         let next_run = run.map(|run| {
             let kind = if status.last_full_backup.is_none() { BackupKind::Full } else { run.kind };
-            named(database, template, Run { kind, ..run })
+            named(database, plan, Run { kind, ..run })
         });
-        let task = derive(template.task(), &database.name);
-        TaskView { task, server_wide: Some(template.name.to_string()), status, next_run }
+        let running =
+            self.activity.get(&database.name).and_then(|activity| activity.backups.get(&plan.uid)).cloned();
+        TaskView {
+            task: derived::seen(self.catalog, database, plan),
+            server_wide: plan.server_wide().map(|task| task.periodic.name.clone()),
+            status,
+            next_run,
+            running,
+        }
     }
 
     /// Returns the newest good backup of any task, as good as it is known to be now.

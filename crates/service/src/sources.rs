@@ -1,11 +1,14 @@
 //! Adding and removing sources and databases.
 
-use crate::agenda::TaskKey;
+use crate::catalog::Catalog;
 use crate::core::Core;
 use crate::discovery;
 use crate::error::ServiceError;
+use crate::identity::{TaskKey, TaskUid};
 use crate::reconcile::is_among;
 use crate::record;
+use crate::stored;
+use crate::tasks::server_wide::forgotten;
 use larder_model::{Database, DatabaseName, Source};
 use larder_state::Write;
 use std::path::Path;
@@ -76,12 +79,11 @@ pub(crate) async fn remove(core: &Arc<Core>, name: &str) -> Result<(), ServiceEr
     for database in &kept {
         writes.push(record::put(record::database(&database.name), database)?);
     }
-    let mut keys = Vec::new();
+    let mut traces = Traces::default();
     for database in &gone {
-        writes.push(Write::Delete(record::database(database)));
-        keys.extend(statuses_of(core, database));
+        traces.gather(core, database);
     }
-    writes.extend(keys.iter().map(|key| Write::Delete(record::status(key))));
+    writes.extend(traces.writes());
     core.store(writes).await?;
     let names: Vec<DatabaseName> =
         kept.iter().map(|database| database.name.clone()).chain(gone.clone()).collect();
@@ -92,12 +94,7 @@ pub(crate) async fn remove(core: &Arc<Core>, name: &str) -> Result<(), ServiceEr
         for database in kept {
             catalog.databases.insert(database.name.clone(), Arc::new(database));
         }
-        for database in &gone {
-            catalog.databases.remove(database);
-        }
-        for key in &keys {
-            catalog.statuses.remove(key);
-        }
+        traces.remove(&mut catalog);
     }
     core.reschedule_databases(names.iter());
     Ok(())
@@ -117,21 +114,51 @@ pub(crate) async fn forget(core: &Arc<Core>, name: &str) -> Result<(), ServiceEr
         }
         database.name.clone()
     };
-    let keys = statuses_of(core, &name);
-    let mut writes = vec![Write::Delete(record::database(&name))];
-    writes.extend(keys.iter().map(|key| Write::Delete(record::status(key))));
-    core.store(writes).await?;
-    {
-        let mut catalog = core.catalog_mut();
-        catalog.databases.remove(&name);
-        for key in &keys {
-            catalog.statuses.remove(key);
-        }
-    }
+    let mut traces = Traces::default();
+    traces.gather(core, &name);
+    core.store(traces.writes()).await?;
+    traces.remove(&mut core.catalog_mut());
     core.reschedule_databases(std::iter::once(&name));
     Ok(())
 }
 
-fn statuses_of(core: &Core, database: &DatabaseName) -> Vec<TaskKey> {
-    core.catalog().statuses.keys().filter(|key| key.database == *database).cloned().collect()
+/// What is remembered of databases that are struck off: themselves, their own tasks, and what their tasks did.
+#[derive(Debug, Default)]
+pub(crate) struct Traces {
+    databases: Vec<DatabaseName>,
+    tasks: Vec<TaskUid>,
+    keys: Vec<TaskKey>,
+}
+
+impl Traces {
+    /// Adds those of one database.
+    pub(crate) fn gather(&mut self, core: &Core, database: &DatabaseName) {
+        let catalog = core.catalog();
+        self.databases.push(database.clone());
+        self.tasks.extend(catalog.own_tasks(database).map(|plan| plan.uid));
+        let its = |key: &&TaskKey| key.database == *database;
+        self.keys.extend(catalog.statuses.keys().filter(its).cloned());
+        self.keys.extend(catalog.exceptions.keys().filter(its).cloned());
+    }
+
+    /// Makes the writes that remove them.
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        let databases = self.databases.iter().map(|name| Write::Delete(record::database(name)));
+        let tasks = self.tasks.iter().flat_map(|uid| stored::removal(*uid));
+        databases.chain(tasks).chain(self.keys.iter().flat_map(forgotten)).collect()
+    }
+
+    /// Removes them from memory.
+    pub(crate) fn remove(&self, catalog: &mut Catalog) {
+        for database in &self.databases {
+            catalog.databases.remove(database);
+        }
+        for task in &self.tasks {
+            catalog.remove(*task);
+        }
+        for key in &self.keys {
+            catalog.statuses.remove(key);
+            catalog.exceptions.remove(key);
+        }
+    }
 }

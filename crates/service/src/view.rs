@@ -1,6 +1,7 @@
 //! What the service shows: plain values, made for one moment.
 
 use jiff::Timestamp;
+use larder_model::task::DestinationKind;
 use larder_model::{
     BackupId, BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId,
     PeriodicBackupConfiguration, Secret,
@@ -68,6 +69,56 @@ pub struct TaskError {
     pub message: String,
     /// When.
     pub at: Timestamp,
+    /// What kind of work it was that failed.
+    #[serde(default)]
+    pub cause: FailureCause,
+}
+
+/// Which part of a run failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum FailureCause {
+    /// Something else.
+    #[default]
+    Other,
+    /// The source could not be read, or not wholly.
+    Source,
+    /// A destination could not be written to.
+    Destination,
+    /// The backup is so much smaller than the one before that somebody should look at it.
+    Suspicious,
+}
+
+/// What is remembered of a task's backups at one destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct DestinationStatus {
+    /// What it is called in the task: `Local`, `Amazon S3`, or the name it was given.
+    pub name: String,
+    /// What it is.
+    pub kind: DestinationKind,
+    /// The repository's address, once one was opened there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// When the last full backup that arrived there was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_full_backup: Option<Timestamp>,
+    /// When the last incremental backup that arrived there was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_incremental_backup: Option<Timestamp>,
+    /// How long the last full backup took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_backup_duration_ms: Option<u64>,
+    /// How long the last incremental backup took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incremental_backup_duration_ms: Option<u64>,
+    /// Why the last run failed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
+    /// Bytes that the last run added there.
+    #[serde(default)]
+    pub bytes_stored: u64,
 }
 
 /// What is remembered of one task of one database.
@@ -75,6 +126,14 @@ pub struct TaskError {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase", default)]
 pub struct TaskStatus {
+    /// How many runs it tells of; each counts, whatever came of it.
+    pub version: u64,
+    /// Whether the last run was a full backup.
+    pub is_full: Option<bool>,
+    /// Until when the next run is put off.
+    pub delay_until: Option<Timestamp>,
+    /// When the run that was put off should have come.
+    pub original_backup_time: Option<Timestamp>,
     /// When the last good full backup was begun.
     pub last_full_backup: Option<Timestamp>,
     /// When the last good incremental backup was begun, one that found nothing to do included.
@@ -85,6 +144,14 @@ pub struct TaskStatus {
     pub last_incremental_attempt: Option<Timestamp>,
     /// Where the next incremental goes on, in the engine's own words.
     pub position: Option<String>,
+    /// The position, where it is a number: RavenDB's `LastEtag`.
+    pub last_etag: Option<i64>,
+    /// How it went at each destination of the task, in its order.
+    pub destinations: Vec<DestinationStatus>,
+    /// The folder of the repository at a local destination: the database's name.
+    pub folder: Option<String>,
+    /// Whether the backups are encrypted with a key that not everybody knows.
+    pub is_encrypted: bool,
     /// How long the last run took, in milliseconds.
     pub duration_ms: Option<u64>,
     /// The last run.
@@ -125,6 +192,22 @@ pub struct NextRun {
     pub kind: BackupKind,
     /// When.
     pub time: Timestamp,
+    /// When it should have come, where it was put off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Timestamp>,
+}
+
+/// A backup that runs, or waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct Running {
+    /// The operation.
+    pub operation: OperationId,
+    /// Full or incremental.
+    pub kind: BackupKind,
+    /// When it began; `None` while it waits.
+    pub started: Option<Timestamp>,
 }
 
 /// One task of one database.
@@ -140,6 +223,8 @@ pub struct TaskView {
     pub status: TaskStatus,
     /// Its next run; `None` where it rests or has no schedule.
     pub next_run: Option<NextRun>,
+    /// The backup that runs or waits now.
+    pub running: Option<Running>,
 }
 
 /// One place where a database's backups lie.

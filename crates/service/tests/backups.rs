@@ -7,12 +7,12 @@ use larder_model::{BackupKind, BackupQuality, EngineKind, OperationStatus};
 use larder_service::{Health, OperationFilter, Service};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::{Host, all_ended, assert_completed, backup, ended, failure, settle, sqlite, task};
+use support::{Host, all_ended, assert_completed, backup, ended, failure, put, settle, sqlite, task};
 
 async fn with_tree(host: &Host) -> Service {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     service
 }
 
@@ -52,7 +52,7 @@ async fn an_incremental_that_finds_nothing_changed_makes_no_backup() {
     sqlite(&path, 100);
     settle(&path);
     service.add_source(shelf).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     assert_completed(&backup(&service, "berlin.db", BackupKind::Full).await);
     host.pass(&service, 1).await;
     let nothing = backup(&service, "berlin.db", BackupKind::Incremental).await;
@@ -83,7 +83,7 @@ async fn an_unreadable_file_keeps_the_backup_but_never_green() {
     // Nobody may read these files of the kernel, root included: they are there to be written to.
     let kernel = support::source("kernel", EngineKind::Files, Path::new("/sys/bus/cpu"));
     service.add_source(kernel).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     let database = service.databases()[0].database.name.to_string();
     let operation = backup(&service, &database, BackupKind::Full).await;
     let error = failure(&operation);
@@ -246,7 +246,7 @@ async fn operations_survive_a_restart_and_numbers_never_come_twice() {
 async fn two_tasks_write_to_two_destinations() {
     let host = Host::new();
     let service = with_tree(&host).await;
-    service.put_task(task("Weekly", &host.directory.join("weekly"))).await.unwrap();
+    put(&service, task("Weekly", &host.directory.join("weekly"))).await.unwrap();
     let ids = service.backup_all(None, BackupKind::Full).await.unwrap();
     for id in ids {
         assert_completed(&ended(&service, id).await);

@@ -7,7 +7,7 @@ use larder_model::{BackupKind, BackupQuality, OperationStatus};
 use larder_service::{BackupChoice, Health, RestoreRequest, Service};
 use larder_testbed::compare_trees;
 use std::path::{Path, PathBuf};
-use support::{Host, assert_completed, backup, ended, failure, sqlite};
+use support::{Host, assert_completed, backup, ended, failure, put, sqlite};
 
 async fn with_both(host: &Host) -> Service {
     let service = host.start().await;
@@ -15,7 +15,7 @@ async fn with_both(host: &Host) -> Service {
     sqlite(&host.source_path("shops").join("berlin.db"), 500);
     service.add_source(host.tree("web")).await.unwrap();
     service.add_source(shelf).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     service
 }
 

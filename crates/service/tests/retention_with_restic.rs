@@ -7,7 +7,7 @@ use larder_model::task::RetentionPolicy;
 use larder_model::{BackupKind, TimeSpan};
 use larder_service::Service;
 use larder_testbed::Restic;
-use support::{Host, assert_completed, backup, failure, task};
+use support::{Host, assert_completed, backup, failure, put, task};
 
 fn keep(days: i64) -> Option<RetentionPolicy> {
     let age = Some(TimeSpan::from_days(days));
@@ -22,7 +22,7 @@ async fn with_tree(host: &Host, days: i64, minimum: u32) -> Service {
     nightly.periodic.full_backup_frequency = Some("0 0 1 1 *".to_owned());
     nightly.periodic.retention_policy = keep(days);
     nightly.periodic.minimum_backups_to_keep = Some(minimum);
-    service.put_task(nightly).await.unwrap();
+    put(&service, nightly).await.unwrap();
     service
 }
 
@@ -90,7 +90,7 @@ async fn backups_of_others_and_of_other_tasks_are_never_touched() {
     let mut weekly = task("Weekly", &host.backups());
     weekly.periodic.full_backup_frequency = Some("0 0 1 1 *".to_owned());
     weekly.periodic.incremental_backup_frequency = None;
-    service.put_task(weekly).await.unwrap();
+    put(&service, weekly).await.unwrap();
     let id = service.backup_now("web", Some("Weekly"), BackupKind::Full).await.unwrap();
     assert_completed(&support::ended(&service, id).await);
     service.delete_task("Weekly").await.unwrap();

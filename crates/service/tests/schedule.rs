@@ -7,14 +7,14 @@ use larder_model::BackupKind::{Full, Incremental};
 use larder_model::task::CatchUp;
 use larder_model::{BackupKind, Operation, OperationStatus};
 use larder_service::{Health, Service};
-use support::{Host, all_ended, assert_completed, backup};
+use support::{Host, all_ended, assert_completed, backup, put};
 
 async fn with_tree(host: &Host, catch_up: CatchUp) -> Service {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     let mut nightly = host.nightly();
     nightly.periodic.catch_up = catch_up;
-    service.put_task(nightly).await.unwrap();
+    put(&service, nightly).await.unwrap();
     service
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use larder_model::{BackupKind, EngineKind};
 use larder_service::{Health, ServiceError};
-use support::{Host, known, source, sqlite, task};
+use support::{Host, known, put, source, sqlite, task};
 
 fn names(service: &larder_service::Service, database: &str) -> Vec<String> {
     service.derived_tasks(database).unwrap().into_iter().map(|task| task.name).collect()
@@ -15,7 +15,7 @@ fn names(service: &larder_service::Service, database: &str) -> Vec<String> {
 async fn a_database_created_while_running_gets_its_task_within_the_discovery_interval() {
     let host = Host::new();
     let service = host.start().await;
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     let shelf = host.shelf("shops");
     assert!(service.add_source(shelf).await.unwrap().is_empty());
     sqlite(&host.source_path("shops").join("berlin.db"), 3);
@@ -41,17 +41,17 @@ async fn exclusions_selectors_and_deletion_carry_over_at_once() {
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
     service.add_source(host.tree("mail")).await.unwrap();
-    let stored = service.put_task(host.nightly()).await.unwrap();
+    let stored = put(&service, host.nightly()).await.unwrap();
     assert!(stored.periodic.task_id > 0);
     assert_eq!(names(&service, "web").len(), 1);
     let mut changed = stored.clone();
     changed.excluded_databases = vec!["WEB".to_owned()];
-    let changed = service.put_task(changed).await.unwrap();
+    let changed = put(&service, changed).await.unwrap();
     assert!(changed.periodic.task_id > stored.periodic.task_id);
     assert!(names(&service, "web").is_empty());
     assert_eq!(service.database("web").unwrap().health, Health::Unprotected);
     assert_eq!(names(&service, "mail").len(), 1);
-    let stale = service.put_task(stored).await.unwrap_err();
+    let stale = put(&service, stored).await.unwrap_err();
     assert!(matches!(stale, ServiceError::Conflict { .. }), "{stale}");
     service.delete_task("nightly").await.unwrap();
     assert!(names(&service, "mail").is_empty());
@@ -65,7 +65,7 @@ async fn a_disabled_task_has_no_next_run_and_wakes_without_running_at_once() {
     let host = Host::new();
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     service.set_task_disabled("Nightly", true).await.unwrap();
     assert!(service.next_runs(None, 1).unwrap().is_empty());
     assert_eq!(host.pass(&service, 600).await, 0);
@@ -80,7 +80,7 @@ async fn everything_is_there_again_after_a_restart() {
     let host = Host::new();
     let service = host.start().await;
     service.add_source(host.tree("web")).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     let before = (service.databases(), service.tasks(), service.sources());
     service.stop().await;
     drop(service);
@@ -113,7 +113,7 @@ async fn a_database_that_is_gone_is_shown_as_missing_until_it_is_forgotten() {
     let shelf = host.shelf("shops");
     sqlite(&path, 3);
     service.add_source(shelf).await.unwrap();
-    service.put_task(host.nightly()).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
     assert!(matches!(service.forget_database("berlin.db").await, Err(ServiceError::Conflict { .. })));
     std::fs::remove_file(&path).unwrap();
     service.discover().await.unwrap();
@@ -170,8 +170,8 @@ async fn a_database_with_two_tasks_asks_which_one_is_meant() {
     service.add_source(host.tree("web")).await.unwrap();
     let none = service.backup_now("web", None, BackupKind::Full).await.unwrap_err();
     assert!(matches!(none, ServiceError::NotFound { .. }), "{none}");
-    service.put_task(host.nightly()).await.unwrap();
-    service.put_task(task("Weekly", &host.directory.join("weekly"))).await.unwrap();
+    put(&service, host.nightly()).await.unwrap();
+    put(&service, task("Weekly", &host.directory.join("weekly"))).await.unwrap();
     let which = service.backup_now("web", None, BackupKind::Full).await.unwrap_err();
     assert!(which.to_string().contains("Nightly") && which.to_string().contains("Weekly"), "{which}");
     assert_eq!(service.destinations("web").unwrap().len(), 2);

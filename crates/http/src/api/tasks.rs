@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use larder_model::{BackupKind, ServerWideBackupConfiguration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// A run of a task that is not stored yet.
 #[derive(Serialize, JsonSchema)]
@@ -34,9 +35,9 @@ pub(crate) async fn list(State(app): State<App>) -> Json<Vec<ServerWideBackupCon
 
 pub(crate) async fn put(
     State(app): State<App>,
-    Body(task): Body<ServerWideBackupConfiguration>,
+    Body(update): Body<Map<String, Value>>,
 ) -> Result<Json<ServerWideBackupConfiguration>, ApiError> {
-    Ok(Json(app.service.put_task(task).await?))
+    Ok(Json(app.service.put_task(&update).await?))
 }
 
 pub(crate) async fn preview(

@@ -4,8 +4,7 @@ use crate::command::source::{name_of, text_of};
 use crate::exit::Failure;
 use crate::host::Host;
 use crate::show::screen::Screen;
-use larder_model::task::{BackupConfiguration, LocalSettings, PeriodicBackupConfiguration, RetentionPolicy};
-use larder_model::{DatabaseName, EngineKind, ServerWideBackupConfiguration, Source, TimeSpan, human};
+use larder_model::{DatabaseName, EngineKind, Source, human};
 use larder_service::{DatabaseView, ServiceError};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -100,23 +99,16 @@ async fn make_task(host: &Host) -> Result<(), Failure> {
         Err(error) => return Err(error.into()),
     }
     let folder = text_of(&host.data.make_backups()?)?;
-    let periodic = PeriodicBackupConfiguration {
-        name: TASK.to_owned(),
-        full_backup_frequency: Some("0 2 * * *".to_owned()),
-        incremental_backup_frequency: Some("*/20 * * * *".to_owned()),
-        retention_policy: Some(RetentionPolicy {
-            minimum_backup_age_to_keep: Some(TimeSpan::from_days(7)),
-            ..RetentionPolicy::default()
-        }),
-        backup: BackupConfiguration {
-            local_settings: Some(LocalSettings { folder_path: Some(folder), ..LocalSettings::default() }),
-            ..BackupConfiguration::default()
-        },
-        ..PeriodicBackupConfiguration::default()
-    };
-    host.service
-        .put_task(ServerWideBackupConfiguration { periodic, ..ServerWideBackupConfiguration::default() })
-        .await?;
+    let task = serde_json::json!({
+        "Name": TASK,
+        "FullBackupFrequency": "0 2 * * *",
+        "IncrementalBackupFrequency": "*/20 * * * *",
+        "RetentionPolicy": { "MinimumBackupAgeToKeep": "7.00:00:00" },
+        "LocalSettings": { "FolderPath": folder },
+    });
+    if let serde_json::Value::Object(task) = &task {
+        host.service.put_task(task).await?;
+    }
     Ok(())
 }
 

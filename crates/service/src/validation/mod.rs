@@ -1,191 +1,168 @@
-//! Whether a server-wide task makes sense, before it is stored.
+//! Whether a task makes sense, before it is stored.
+//!
+//! The checks come in RavenDB's order, so that of several faults its clients hear of the same one first.
 
-use crate::destination;
-use crate::error::ServiceError;
+mod destinations;
+mod encryption;
+mod folder;
+
+use crate::core::Core;
+use crate::error::{ErrorKind, ServiceError};
+use crate::tasks::naming;
 use jiff::tz::TimeZone;
-use larder_model::{ServerWideBackupConfiguration, TimeSpan};
+use larder_model::task::{BackupConfiguration, LocalSettings};
+use larder_model::{PeriodicBackupConfiguration, ServerWideBackupConfiguration, TimeSpan};
 use larder_schedule::{Cron, Schedule, ScheduleError, time_zone};
-use std::path::{Component, Path};
 
-/// The longest name a task may have, in characters.
-const MAX_TASK_NAME: usize = 128;
-
-/// Checks every field of a task and returns its schedule.
+/// Checks a server-wide task, puts its paths into their final form, and returns its schedule.
 ///
 /// # Errors
-/// The first field that makes no sense, with a sentence that says what would.
-pub(crate) fn check(
+/// The first fault, with a sentence that says what would be right.
+pub(crate) async fn check_server_wide(
+    core: &Core,
+    task: &mut ServerWideBackupConfiguration,
+) -> Result<Schedule, ServiceError> {
+    let schedule = check_own(core, &mut task.periodic).await?;
+    if task.excluded_databases.iter().any(|name| name.trim().is_empty()) {
+        return Err(ServiceError::refused(
+            ErrorKind::ApplyRefused,
+            "ExcludedDatabases holds an empty name; take it out, or write the database's name there",
+        ));
+    }
+    Ok(schedule)
+}
+
+/// Checks a task of one database, or what a server-wide one has in common with it.
+///
+/// # Errors
+/// The first fault, with a sentence that says what would be right.
+pub(crate) async fn check_own(
+    core: &Core,
+    task: &mut PeriodicBackupConfiguration,
+) -> Result<Schedule, ServiceError> {
+    if !task.disabled {
+        check_has_destination(&task.backup, "the task is enabled and has no destination")?;
+    }
+    destinations::settle_paths(&core.settings, &mut task.backup)?;
+    let schedule = check_schedule(task, &core.settings.time_zone)?;
+    check_backup(core, &task.backup, task.disabled).await?;
+    check_retention(task)?;
+    destinations::check_allowed(&core.settings, &task.backup)?;
+    naming::check(&task.name)?;
+    Ok(schedule)
+}
+
+/// Checks the configuration of a one-time backup and puts its paths into their final form.
+///
+/// # Errors
+/// The first fault, with a sentence that says what would be right.
+pub(crate) async fn check_once(core: &Core, backup: &mut BackupConfiguration) -> Result<(), ServiceError> {
+    check_has_destination(backup, "the backup has no destination")?;
+    destinations::settle_paths(&core.settings, backup)?;
+    check_backup(core, backup, false).await?;
+    destinations::check_allowed(&core.settings, backup)
+}
+
+/// Checks a task as far as the configuration alone says, and returns its schedule.
+pub(crate) fn check_draft(
+    core: &Core,
     task: &ServerWideBackupConfiguration,
+) -> Result<Schedule, ServiceError> {
+    check_schedule(&task.periodic, &core.settings.time_zone)
+}
+
+/// As in RavenDB an enabled local block counts here even where it says no folder: that is told further below.
+fn check_has_destination(backup: &BackupConfiguration, what: &str) -> Result<(), ServiceError> {
+    let enabled = |local: &LocalSettings| !local.disabled;
+    if backup.local_settings.as_ref().is_some_and(enabled) || !backup.live().is_empty() {
+        return Ok(());
+    }
+    Err(ServiceError::invalid_as(
+        ErrorKind::InvalidOperation,
+        "LocalSettings",
+        format!("{what}, so backups would go nowhere; give one, or enable the one that is there"),
+    ))
+}
+
+fn check_schedule(
+    task: &PeriodicBackupConfiguration,
     default_zone: &TimeZone,
 ) -> Result<Schedule, ServiceError> {
-    let settings = &task.periodic;
-    check_name(&settings.name)?;
-    let schedule = read_schedule(task, default_zone)?;
-    if schedule.full.is_none() && schedule.incremental.is_none() {
+    let said = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+    if !said(&task.full_backup_frequency)
+        && !said(&task.incremental_backup_frequency)
+        && task.schedules.is_empty()
+    {
         return Err(ServiceError::invalid(
             "FullBackupFrequency",
             "the task has no schedule, so it would never run; give FullBackupFrequency or IncrementalBackupFrequency, for example 0 2 * * *",
         ));
     }
-    if let Some(policy) = settings.retention_policy.as_ref().filter(|policy| !policy.disabled)
-        && let Some(age) = policy.minimum_backup_age_to_keep.filter(|age| *age < TimeSpan::from_days(1))
-    {
-        return Err(ServiceError::invalid(
-            "RetentionPolicy.MinimumBackupAgeToKeep",
-            format!("{age} is less than a day; backups are kept for at least 1.00:00:00"),
+    let cron = |field: &'static str, text: &Option<String>| match text.as_deref().filter(|_| said(text)) {
+        Some(text) => text.parse::<Cron>().map(|_| ()).map_err(|error| wrong(field, &error)),
+        None => Ok(()),
+    };
+    cron("FullBackupFrequency", &task.full_backup_frequency)?;
+    // RavenDB does not look at this one while the other is right, and then never runs it.
+    cron("IncrementalBackupFrequency", &task.incremental_backup_frequency)?;
+    if let Some(name) = task.time_zone.as_deref().filter(|name| !name.is_empty()) {
+        time_zone(name).map_err(|error| wrong("TimeZone", &error))?;
+    }
+    Schedule::of(task, default_zone).map_err(|error| wrong("Schedules", &error))
+}
+
+fn wrong(field: &'static str, error: &ScheduleError) -> ServiceError {
+    let kind = match error {
+        ScheduleError::Zone { .. } => ErrorKind::Argument,
+        _ => ErrorKind::Crontab,
+    };
+    ServiceError::invalid_as(kind, field, error.to_string())
+}
+
+/// Checks where backups go and how they are encrypted.
+async fn check_backup(core: &Core, backup: &BackupConfiguration, rests: bool) -> Result<(), ServiceError> {
+    destinations::check_local(backup)?;
+    if !rests {
+        folder::check_writable(backup).await?;
+    }
+    destinations::check_upload_mode(backup)?;
+    destinations::check_remote(backup)?;
+    destinations::check_further(core, backup)?;
+    encryption::check(backup)?;
+    if let Some(limit) = backup.max_read_ops_per_second.filter(|limit| *limit < 1) {
+        return Err(ServiceError::invalid_as(
+            ErrorKind::ArgumentOutOfRange,
+            "MaxReadOpsPerSecond",
+            format!("with {limit} reads a second no backup would end; give 1 or more, or leave it out"),
         ));
     }
-    if settings.minimum_backups_to_keep == Some(0) {
+    Ok(())
+}
+
+fn check_retention(task: &PeriodicBackupConfiguration) -> Result<(), ServiceError> {
+    const FIELD: &str = "RetentionPolicy.MinimumBackupAgeToKeep";
+    if let Some(policy) = task.retention_policy.as_ref().filter(|policy| !policy.disabled)
+        && let Some(age) = policy.minimum_backup_age_to_keep
+    {
+        let fault = if age.ticks() <= 0 {
+            Some("no age")
+        } else if age < TimeSpan::from_days(1) {
+            Some("less than a day")
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            return Err(ServiceError::invalid(
+                FIELD,
+                format!("{age} is {fault}; backups are kept for at least 1.00:00:00"),
+            ));
+        }
+    }
+    if task.minimum_backups_to_keep == Some(0) {
         return Err(ServiceError::invalid(
             "MinimumBackupsToKeep",
             "at least 1 good backup is always kept; give 1 or more",
         ));
     }
-    check_destinations(task)?;
-    Ok(schedule)
-}
-
-fn check_name(name: &str) -> Result<(), ServiceError> {
-    if name.trim().is_empty() {
-        return Err(ServiceError::invalid("Name", "the task has no name; give it one, for example Nightly"));
-    }
-    if name.trim() != name || name.chars().any(char::is_control) || name.chars().count() > MAX_TASK_NAME {
-        return Err(ServiceError::invalid(
-            "Name",
-            format!(
-                "{name:?} cannot be the name of a task; give at most {MAX_TASK_NAME} characters, without control characters or spaces at the ends"
-            ),
-        ));
-    }
     Ok(())
-}
-
-fn read_schedule(
-    task: &ServerWideBackupConfiguration,
-    default_zone: &TimeZone,
-) -> Result<Schedule, ServiceError> {
-    let settings = &task.periodic;
-    let wrong =
-        |field: &'static str| move |error: ScheduleError| ServiceError::invalid(field, error.to_string());
-    let cron =
-        |field: &'static str, text: &Option<String>| match text.as_deref().filter(|t| !t.trim().is_empty()) {
-            Some(text) => text.parse::<Cron>().map(|_| ()).map_err(wrong(field)),
-            None => Ok(()),
-        };
-    cron("FullBackupFrequency", &settings.full_backup_frequency)?;
-    cron("IncrementalBackupFrequency", &settings.incremental_backup_frequency)?;
-    if let Some(name) = settings.time_zone.as_deref().filter(|name| !name.is_empty()) {
-        time_zone(name).map_err(wrong("TimeZone"))?;
-    }
-    Schedule::of(settings, default_zone).map_err(wrong("FullBackupFrequency"))
-}
-
-fn check_destinations(task: &ServerWideBackupConfiguration) -> Result<(), ServiceError> {
-    const FIELD: &str = "LocalSettings.FolderPath";
-    if let Some(local) = task.periodic.backup.local_settings.as_ref().filter(|local| !local.disabled) {
-        let path = local.folder_path.as_deref().unwrap_or_default();
-        let plain = Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-        if !path.starts_with('/') || !plain || path.contains('\0') {
-            return Err(ServiceError::invalid(
-                FIELD,
-                format!(
-                    "'{path}' is not an absolute path; give one such as /srv/backups, without . or .. in it"
-                ),
-            ));
-        }
-        if path.trim_end_matches('/').is_empty() {
-            return Err(ServiceError::invalid(
-                FIELD,
-                "backups cannot lie in / itself; give a directory below it",
-            ));
-        }
-    }
-    if destination::of_task(task).is_empty() && !task.periodic.disabled {
-        return Err(ServiceError::invalid(
-            "LocalSettings",
-            "the task has no destination that is enabled, so its backups would go nowhere; give one, or disable the task",
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use larder_model::PeriodicBackupConfiguration;
-    use larder_model::task::{BackupConfiguration, LocalSettings, RetentionPolicy};
-
-    fn nightly() -> ServerWideBackupConfiguration {
-        ServerWideBackupConfiguration {
-            periodic: PeriodicBackupConfiguration {
-                name: "Nightly".to_owned(),
-                full_backup_frequency: Some("0 2 * * *".to_owned()),
-                backup: BackupConfiguration {
-                    local_settings: Some(LocalSettings {
-                        folder_path: Some("/srv/backups".to_owned()),
-                        ..LocalSettings::default()
-                    }),
-                    ..BackupConfiguration::default()
-                },
-                ..PeriodicBackupConfiguration::default()
-            },
-            ..ServerWideBackupConfiguration::default()
-        }
-    }
-
-    fn refused(change: impl FnOnce(&mut PeriodicBackupConfiguration)) -> (&'static str, String) {
-        let mut task = nightly();
-        change(&mut task.periodic);
-        match check(&task, &TimeZone::UTC) {
-            Err(ServiceError::Invalid { field, message }) => (field, message),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_task_that_makes_sense_is_taken() {
-        assert!(check(&nightly(), &TimeZone::UTC).unwrap().full.is_some());
-    }
-
-    #[test]
-    fn a_wrong_field_is_named_with_what_would_be_right() {
-        let local = |path: &str| {
-            Some(LocalSettings { folder_path: Some(path.to_owned()), ..LocalSettings::default() })
-        };
-        let keep = |seconds| {
-            let age = Some(TimeSpan::from_seconds(seconds));
-            Some(RetentionPolicy { minimum_backup_age_to_keep: age, ..RetentionPolicy::default() })
-        };
-        for (expected, (field, message)) in [
-            ("Name", refused(|s| s.name = " ".to_owned())),
-            ("Name", refused(|s| s.name = "a\nb".to_owned())),
-            ("FullBackupFrequency", refused(|s| s.full_backup_frequency = None)),
-            ("FullBackupFrequency", refused(|s| s.full_backup_frequency = Some("0 0 2 * * *".to_owned()))),
-            (
-                "IncrementalBackupFrequency",
-                refused(|s| s.incremental_backup_frequency = Some("x".to_owned())),
-            ),
-            ("TimeZone", refused(|s| s.time_zone = Some("Nowhere/None".to_owned()))),
-            ("RetentionPolicy.MinimumBackupAgeToKeep", refused(|s| s.retention_policy = keep(86_399))),
-            ("RetentionPolicy.MinimumBackupAgeToKeep", refused(|s| s.retention_policy = keep(-1))),
-            ("MinimumBackupsToKeep", refused(|s| s.minimum_backups_to_keep = Some(0))),
-            ("LocalSettings.FolderPath", refused(|s| s.backup.local_settings = local("backups"))),
-            ("LocalSettings.FolderPath", refused(|s| s.backup.local_settings = local("/srv/../etc"))),
-            ("LocalSettings.FolderPath", refused(|s| s.backup.local_settings = local("/"))),
-            ("LocalSettings", refused(|s| s.backup.local_settings = None)),
-        ] {
-            assert_eq!(field, expected, "{message}");
-            assert!(message.len() > 20, "{message}");
-        }
-    }
-
-    #[test]
-    fn a_disabled_task_needs_no_destination() {
-        let mut task = nightly();
-        task.periodic.backup.local_settings = None;
-        task.periodic.disabled = true;
-        assert!(check(&task, &TimeZone::UTC).is_ok());
-    }
 }

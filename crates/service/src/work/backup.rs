@@ -1,19 +1,26 @@
 //! One backup: every destination opened, the source read once, the engine's word awaited, each snapshot written.
 
+use crate::destination::{self, Destination, Target, Whereto};
 use crate::error::ServiceError;
+use crate::identity::TaskUid;
 use crate::job::{Done, GoodBackup, Verdict};
 use crate::staging::Staging;
+use crate::view::FailureCause;
 use crate::work::mark::{Mark, Note};
 use crate::work::sink::WriterSink;
 use crate::work::vault::{Found, Vault};
-use crate::work::{Order, Place, retain};
+use crate::work::{Known, Order, Place, retain, script};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
-use larder_model::task::PeriodicBackupConfiguration;
-use larder_model::{BackupKind, Database, Source};
-use larder_repository::{
-    BackupOptions, BackupSummary, BackupWriter, ParentRule, Repository, RepositoryError, Seal,
+use larder_model::task::{
+    CompressionLevel, DestinationKind, LocalSettings, PeriodicBackupConfiguration, read,
 };
+use larder_model::{BackupKind, Cancel, Database, Secret, Source};
+use larder_repository::{
+    BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
+};
+use serde_json::{Map, Value};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// How many unreadable things an error names.
@@ -25,13 +32,24 @@ const NOTED: usize = 100;
 /// A backup to be made.
 #[derive(Debug)]
 pub(crate) struct Backup {
+    /// The task's number for life; 0 for a one-time backup.
+    pub(crate) task: TaskUid,
     pub(crate) database: Arc<Database>,
     pub(crate) source: Source,
     pub(crate) settings: PeriodicBackupConfiguration,
     pub(crate) kind: BackupKind,
     /// Whether the task has no good full backup yet.
     pub(crate) first: bool,
-    pub(crate) places: Vec<Place>,
+    /// Where it goes.
+    pub(crate) targets: Vec<Target>,
+    /// What the repositories are made and opened with.
+    pub(crate) password: Secret,
+    /// Which roots hold repositories already.
+    pub(crate) known: Known,
+    /// Where scripts may lie.
+    pub(crate) script_directories: Vec<PathBuf>,
+    /// Where local destinations must lie.
+    pub(crate) local_root: Option<PathBuf>,
 }
 
 /// A destination that takes part.
@@ -98,6 +116,11 @@ impl Backup {
         }
         done.messages = account.messages.into_iter().chain(std::mem::take(&mut done.messages)).collect();
         done.destinations = account.outcomes;
+        done.encrypted = self.settings.backup.is_encrypted();
+        if matches!(done.verdict, Verdict::Faulted(_)) && done.cause == FailureCause::Other {
+            let at_a_destination = done.destinations.iter().any(|outcome| outcome.error.is_some());
+            done.cause = if at_a_destination { FailureCause::Destination } else { FailureCause::Source };
+        }
         done
     }
 
@@ -112,7 +135,7 @@ impl Backup {
         let roots = parts.iter().map(|part| part.vault.place.destination.root.clone()).collect();
         let kind = self.kind_for(order, &parts);
         if kind == BackupKind::Incremental
-            && parts.len() == self.places.len()
+            && parts.len() == self.targets.len()
             && let Some(good) = self.unchanged(order, &parts)?
         {
             for (outcome, part) in account.outcomes.iter_mut().zip(&parts) {
@@ -134,7 +157,8 @@ impl Backup {
         done.messages.extend(report.messages);
         if done.verdict == Verdict::Completed {
             for part in &parts {
-                let removed = retain::apply(order, &part.vault, &self.settings, &mut done.messages);
+                let removed =
+                    retain::apply(order, &part.vault, self.task, &self.settings, &mut done.messages);
                 done.removed.extend(removed);
             }
         }
@@ -144,23 +168,79 @@ impl Backup {
     /// Opens every destination; one that fails is out of this run, and says so.
     fn open(&self, order: &Order, account: &mut Account) -> Vec<Part> {
         let mut parts: Vec<Part> = Vec::new();
-        for place in &self.places {
+        for target in &self.targets {
             let first = parts.first().map(|part| part.vault.repository.clone());
-            let opened = order
-                .site
-                .open_or_create(place, &self.database, first.as_ref(), &mut account.messages)
-                .and_then(|vault| Ok(Part { before: vault.snapshots(&order.site)?, vault }));
-            let destination = place.destination.name.clone();
-            let error = match opened {
-                Ok(part) => {
-                    parts.push(part);
-                    None
-                }
-                Err(error) => Some(error.to_string()),
+            let opened = self.place(target, &parts, &order.live.cancel).and_then(|place| {
+                let messages = &mut account.messages;
+                let vault = order.site.open_or_create(&place, &self.database, first.as_ref(), messages);
+                let opened =
+                    vault.and_then(|vault| Ok(Part { before: vault.snapshots(&order.site)?, vault }));
+                opened.map_err(|error| error.to_string())
+            });
+            let mut outcome = DestinationOutcome {
+                destination: target.name.clone(),
+                kind: Some(target.kind),
+                address: None,
+                backup: None,
+                bytes_stored: 0,
+                error: None,
             };
-            account.outcomes.push(DestinationOutcome { destination, backup: None, bytes_stored: 0, error });
+            match opened {
+                Ok(part) => {
+                    outcome.address = Some(part.vault.place.destination.view(&self.database.name).address);
+                    parts.push(part);
+                }
+                Err(error) => outcome.error = Some(error),
+            }
+            account.outcomes.push(outcome);
         }
         parts
+    }
+
+    /// Finds out where a destination is; the error is the middle of a sentence.
+    fn place(&self, target: &Target, parts: &[Part], cancel: &Cancel) -> Result<Place, String> {
+        let root = match &target.whereto {
+            Whereto::Root(root) => root.clone(),
+            Whereto::Script(script) if target.kind == DestinationKind::Local => {
+                let said = script::run(script, &self.script_directories, cancel)?;
+                self.root_said(&said)?
+            }
+            Whereto::Script(_) | Whereto::Elsewhere => {
+                return Err(format!(
+                    "a destination of the kind {} is not available in this version; use a local directory, or one that is mounted",
+                    target.kind
+                ));
+            }
+        };
+        if parts.iter().any(|part| part.vault.place.destination.root == root) {
+            return Err(format!(
+                "'{root}' is another destination of the same task already; name another folder"
+            ));
+        }
+        let destination = Destination { name: target.name.clone(), root };
+        Ok(self.known.place(destination, vec![self.password.clone()]))
+    }
+
+    /// Reads the root out of what a script printed.
+    fn root_said(&self, said: &Map<String, Value>) -> Result<String, String> {
+        let local: LocalSettings =
+            read(said).map_err(|error| format!("what the script printed makes no sense: {error}"))?;
+        let path = destination::path(&local).unwrap_or_default();
+        let plain = Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        if !path.starts_with('/') || !plain {
+            return Err(format!(
+                "the script printed the FolderPath '{path}', and it must be an absolute path"
+            ));
+        }
+        match &self.local_root {
+            Some(allowed) if !Path::new(path).starts_with(allowed) => Err(format!(
+                "the script printed the FolderPath '{path}', and local backups may lie only below '{}'",
+                allowed.display()
+            )),
+            _ => Ok(destination::root(path)),
+        }
     }
 
     /// The first backup of a database is full, and so is the first at a destination.
@@ -213,8 +293,10 @@ impl Backup {
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
         let mut writer =
             BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
+        let mut source = self.source.clone();
+        source.exclude.extend(self.settings.exclude.iter().cloned());
         let job = BackupJob {
-            source: &self.source,
+            source: &source,
             database: &self.database,
             kind,
             staging: staging.path(),
@@ -247,7 +329,8 @@ impl Backup {
         let mark = Mark {
             larder: true,
             kind: Some(kind),
-            task: Some(self.settings.name.clone()),
+            task: Some(self.settings.name.clone()).filter(|name| !name.is_empty()),
+            task_uid: Some(self.task),
             operation: Some(order.id),
             identifier: Some(order.site.identifier.clone()),
             engine: Some(self.database.engine),
@@ -268,7 +351,18 @@ impl Backup {
             username: order.site.username.clone(),
             tags: mark.tags(),
             parent: (kind == BackupKind::Incremental).then_some(parent),
+            compression: self.compression(),
             ..BackupOptions::new(order.started.to_zoned(order.site.time_zone.clone()))
+        }
+    }
+
+    /// RavenDB's levels, in the repository's words.
+    fn compression(&self) -> Compression {
+        match self.settings.backup.snapshot_settings.map(|settings| settings.compression_level) {
+            None | Some(CompressionLevel::Optimal) => Compression::Optimal,
+            Some(CompressionLevel::Fastest) => Compression::Fastest,
+            Some(CompressionLevel::NoCompression) => Compression::NoCompression,
+            Some(CompressionLevel::SmallestSize) => Compression::SmallestSize,
         }
     }
 
@@ -324,7 +418,8 @@ impl Backup {
         };
         let listed =
             unreadable.iter().take(NOTED).map(|(path, cause)| format!("not readable: {path}: {cause}"));
-        Done { verdict, messages: listed.collect(), kind: Some(kind), good, ..Done::default() }
+        let cause = if unreadable.is_empty() { FailureCause::Other } else { FailureCause::Source };
+        Done { verdict, messages: listed.collect(), kind: Some(kind), good, cause, ..Done::default() }
     }
 
     fn incomplete(&self, unreadable: &[(String, String)]) -> String {

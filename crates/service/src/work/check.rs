@@ -39,7 +39,11 @@ impl Check {
             };
             let destination = place.destination.name.clone();
             problems.extend(error.iter().map(|error| format!("{destination}: {error}")));
-            done.destinations.push(DestinationOutcome { destination, backup: None, bytes_stored: 0, error });
+            done.destinations.push(DestinationOutcome {
+                destination,
+                error,
+                ..DestinationOutcome::default()
+            });
         }
         done.verdict = if problems.is_empty() {
             Verdict::Completed

@@ -1,5 +1,6 @@
 //! What Larder writes on a snapshot, and reads from it.
 
+use crate::identity::TaskUid;
 use larder_engines::BackupReport;
 use larder_model::{BackupKind, BackupQuality, DatabaseName, EngineKind, OperationId};
 use larder_repository::Snapshot;
@@ -16,6 +17,8 @@ pub(crate) struct Mark {
     pub(crate) larder: bool,
     pub(crate) kind: Option<BackupKind>,
     pub(crate) task: Option<String>,
+    /// The task's number for life, which stays when it is renamed.
+    pub(crate) task_uid: Option<TaskUid>,
     pub(crate) operation: Option<OperationId>,
     pub(crate) identifier: Option<String>,
     pub(crate) engine: Option<EngineKind>,
@@ -27,6 +30,7 @@ impl Mark {
     pub(crate) fn tags(&self) -> Vec<String> {
         let mut tags = vec![LARDER.to_owned()];
         tags.extend(self.task.as_ref().map(|task| format!("task={task}")));
+        tags.extend(self.task_uid.map(|uid| format!("task-uid={uid}")));
         tags.extend(self.kind.map(|kind| format!("kind={kind}")));
         tags.extend(self.operation.map(|operation| format!("operation={operation}")));
         tags.extend(self.identifier.as_ref().map(|identifier| format!("identifier={identifier}")));
@@ -53,6 +57,7 @@ impl Mark {
                 Some(("kind", "full")) => mark.kind = Some(BackupKind::Full),
                 Some(("kind", "incremental")) => mark.kind = Some(BackupKind::Incremental),
                 Some(("task", task)) => mark.task = Some(task.to_owned()),
+                Some(("task-uid", number)) => mark.task_uid = number.parse().ok(),
                 Some(("operation", number)) => mark.operation = number.parse().ok(),
                 Some(("identifier", identifier)) => mark.identifier = Some(identifier.to_owned()),
                 Some(("engine", engine)) => mark.engine = engine.parse().ok(),
@@ -98,6 +103,7 @@ mod tests {
             larder: true,
             kind: Some(BackupKind::Incremental),
             task: Some("Nightly, a=b".to_owned()),
+            task_uid: Some(3),
             operation: Some(7),
             identifier: Some("home".to_owned()),
             engine: Some(EngineKind::Sqlite),

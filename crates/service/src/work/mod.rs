@@ -7,20 +7,25 @@ mod mark;
 mod reader;
 pub(crate) mod restore;
 mod retain;
+mod script;
 mod sink;
 mod vault;
 mod verify;
 
-use crate::agenda::TaskKey;
+use crate::catalog::Catalog;
 use crate::core::Core;
+use crate::credentials;
 use crate::destination::{self, Destination};
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::job::{Done, Job};
 use crate::operations::Live;
+use crate::plan::Plan;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use larder_model::{BackupId, BackupKind, Clock, Database, OperationId, Secret};
-use std::collections::HashSet;
+use larder_model::task::BackupConfiguration;
+use larder_model::{BackupId, BackupKind, Clock, Database, OperationId, PeriodicBackupConfiguration, Secret};
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -30,7 +35,6 @@ use tokio::runtime::Handle;
 pub(crate) struct Site {
     pub(crate) handle: Handle,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) key: Secret,
     pub(crate) hostname: String,
     pub(crate) username: String,
     pub(crate) identifier: String,
@@ -51,6 +55,8 @@ pub(crate) struct Place {
     pub(crate) root_known: bool,
     /// Whether backups of this database were written there.
     pub(crate) database_known: bool,
+    /// What may open the repository there, the likeliest first; a new one is made with the first.
+    pub(crate) passwords: Vec<Secret>,
 }
 
 /// One operation, ready to be carried out.
@@ -81,7 +87,7 @@ pub(crate) fn prepare(
     live: Live,
 ) -> Result<Order, ServiceError> {
     let what = match job {
-        Job::Backup { key, kind, .. } => What::Backup(backup(core, key, *kind)?),
+        Job::Backup { key, kind, once, .. } => What::Backup(backup(core, key, *kind, once.as_deref())?),
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
             request: request.clone(),
@@ -98,20 +104,47 @@ pub(crate) fn prepare(
             places: places(core, database, destinations.clone()),
         }),
     };
-    Ok(Order { site: site(core), id, started, live, what })
+    let mut site = site(core);
+    if let What::Backup(backup) = &what
+        && let Some(identifier) = backup.settings.backup.identifier.as_deref().filter(|name| !name.is_empty())
+    {
+        identifier.clone_into(&mut site.identifier);
+    }
+    Ok(Order { site, id, started, live, what })
 }
 
-fn backup(core: &Core, key: &TaskKey, kind: BackupKind) -> Result<backup::Backup, ServiceError> {
+fn backup(
+    core: &Core,
+    key: &TaskKey,
+    kind: BackupKind,
+    once: Option<&BackupConfiguration>,
+) -> Result<backup::Backup, ServiceError> {
     let catalog = core.catalog();
     let database = Arc::clone(catalog.database(key.database.as_str())?);
-    let template = Arc::clone(catalog.template(&key.task)?);
     let source = catalog.source(database.source.as_str())?.clone();
+    let settings = match (once, catalog.plan(key.task)) {
+        (Some(once), _) => PeriodicBackupConfiguration { backup: once.clone(), ..Default::default() },
+        (None, Some(plan)) => plan.periodic().clone(),
+        (None, None) => {
+            let name = key.task.to_string();
+            return Err(ServiceError::not_found("task", name, "it was deleted before its backup began"));
+        }
+    };
     let first = catalog.status(key).last_full_backup.is_none();
-    // Given back before it is taken again below: a writer that waits in between would stop both.
-    drop(catalog);
-    let roots = destination::of_task(template.task()).into_iter().collect();
-    let places = places(core, &database, destination::named(&roots));
-    Ok(backup::Backup { database, source, settings: template.task().periodic.clone(), kind, first, places })
+    let known = Known::of(&catalog, &database);
+    Ok(backup::Backup {
+        task: key.task,
+        targets: destination::targets(&settings.backup),
+        password: credentials::password(&settings.backup, &core.key),
+        script_directories: core.settings.script_directories.clone(),
+        local_root: core.settings.local_root.clone(),
+        database,
+        source,
+        settings,
+        kind,
+        first,
+        known,
+    })
 }
 
 /// Hands out the tools.
@@ -121,7 +154,6 @@ pub(crate) fn site(core: &Core) -> Site {
     Site {
         handle: core.runtime.clone(),
         clock: Arc::clone(&core.clock),
-        key: core.key.clone(),
         hostname: core.settings.hostname.clone(),
         username: core.settings.username.clone(),
         identifier: core.settings.identifier.clone(),
@@ -132,17 +164,65 @@ pub(crate) fn site(core: &Core) -> Site {
     }
 }
 
+/// The roots that hold repositories.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// Of any database.
+    all: HashSet<String>,
+    /// Of the one that is meant.
+    own: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(catalog: &Catalog, database: &Database) -> Self {
+        Self {
+            all: catalog.places.values().flatten().cloned().collect(),
+            own: catalog.places.get(&database.name).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Adds what is known of a destination.
+    pub(crate) fn place(&self, destination: Destination, passwords: Vec<Secret>) -> Place {
+        Place {
+            root_known: self.all.contains(&destination.root),
+            database_known: self.own.contains(&destination.root),
+            destination,
+            passwords,
+        }
+    }
+}
+
 /// Adds what is known of each destination.
 pub(crate) fn places(core: &Core, database: &Database, destinations: Vec<Destination>) -> Vec<Place> {
     let catalog = core.catalog();
-    let known: HashSet<&String> = catalog.places.values().flatten().collect();
-    let own = catalog.places.get(&database.name);
-    let place = |destination: Destination| Place {
-        root_known: known.contains(&destination.root),
-        database_known: own.is_some_and(|roots| roots.contains(&destination.root)),
-        destination,
-    };
-    destinations.into_iter().map(place).collect()
+    let known = Known::of(&catalog, database);
+    let passwords = passwords(&catalog, database, &core.key);
+    destinations.into_iter().map(|destination| known.place(destination, passwords.clone())).collect()
+}
+
+/// Returns the password of a database's repository below a root: that of the task that writes there, or the server's.
+pub(crate) fn password_at(core: &Core, database: &Database, root: &str) -> Secret {
+    let catalog = core.catalog();
+    let there = |plan: &&Arc<Plan>| destination::roots(&plan.periodic().backup).contains_key(root);
+    catalog
+        .plans_of(database)
+        .find(there)
+        .map_or_else(|| core.key.clone(), |plan| credentials::password(&plan.periodic().backup, &core.key))
+}
+
+/// Lists what may open a database's repositories, the likeliest first.
+fn passwords(catalog: &Catalog, database: &Database, server_key: &Secret) -> Vec<Secret> {
+    let mut passwords = vec![server_key.clone()];
+    let of_tasks = catalog
+        .plans_of(database)
+        .map(|plan| credentials::password(&plan.periodic().backup, server_key))
+        .chain(std::iter::once(credentials::open_password()));
+    for password in of_tasks {
+        if !passwords.contains(&password) {
+            passwords.push(password);
+        }
+    }
+    passwords
 }
 
 impl Order {

@@ -61,8 +61,7 @@ impl Chosen {
         DestinationOutcome {
             destination: self.vault.place.destination.name.clone(),
             backup: Some(self.found.snapshot.id.clone()),
-            bytes_stored: 0,
-            error: None,
+            ..DestinationOutcome::default()
         }
     }
 

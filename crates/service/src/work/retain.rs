@@ -1,5 +1,6 @@
 //! After a good backup: what the policy no longer keeps goes, and the space with it.
 
+use crate::identity::TaskUid;
 use crate::retention::{Candidate, Policy, removable};
 use crate::work::Order;
 use crate::work::vault::{Found, Vault};
@@ -14,12 +15,13 @@ use larder_repository::{PruneOptions, RepositoryError};
 pub(crate) fn apply(
     order: &Order,
     vault: &Vault,
+    task: TaskUid,
     settings: &PeriodicBackupConfiguration,
     messages: &mut Vec<String>,
 ) -> Vec<BackupId> {
     let Some(policy) = Policy::of(settings) else { return Vec::new() };
     let place = &vault.place.destination.name;
-    match remove(order, vault, settings, &policy) {
+    match remove(order, vault, task, settings, &policy) {
         Ok(removed) if removed.is_empty() => removed,
         Ok(removed) => {
             messages.push(format!("{place}: {} older than the policy keeps removed", backups(removed.len())));
@@ -40,12 +42,15 @@ pub(crate) fn apply(
 fn remove(
     order: &Order,
     vault: &Vault,
+    task: TaskUid,
     settings: &PeriodicBackupConfiguration,
     policy: &Policy,
 ) -> Result<Vec<BackupId>, crate::error::ServiceError> {
     let found = vault.snapshots(&order.site)?;
     let of_task = |found: &&Found| {
-        order.site.is_ours(found) && found.mark.task.as_deref() == Some(settings.name.as_str())
+        let by_name = || found.mark.task.as_deref() == Some(settings.name.as_str());
+        // Names change and numbers do not; what has no number was made before tasks had one.
+        order.site.is_ours(found) && found.mark.task_uid.map_or_else(by_name, |uid| uid == task)
     };
     let candidates: Vec<Candidate> = found
         .iter()

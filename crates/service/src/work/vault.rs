@@ -38,16 +38,28 @@ impl From<RepositoryError> for ServiceError {
 }
 
 impl Site {
-    pub(crate) fn credentials(&self) -> Credentials {
-        Credentials::Password(self.key.clone())
-    }
-
     /// Opens a database's repository.
     pub(crate) fn open(&self, place: &Place, database: &Database) -> Result<Vault, ServiceError> {
         let storage = folder(database, Local::open(&place.destination.root)?);
-        let repository =
-            Repository::open(&self.handle, storage, &self.credentials(), Arc::clone(&self.clock))?;
+        let repository = self.open_with_any(place, &storage)?;
         Ok(Vault { place: place.clone(), repository })
+    }
+
+    /// Opens a repository with the first password that fits.
+    fn open_with_any(&self, place: &Place, storage: &Arc<dyn Storage>) -> Result<Repository, ServiceError> {
+        let mut refused = None;
+        for password in &place.passwords {
+            let credentials = Credentials::Password(password.clone());
+            let clock = Arc::clone(&self.clock);
+            match Repository::open(&self.handle, Arc::clone(storage), &credentials, clock) {
+                Err(RepositoryError::WrongKey { destination }) => {
+                    refused = Some(RepositoryError::WrongKey { destination });
+                }
+                other => return Ok(other?),
+            }
+        }
+        let unknown = || RepositoryError::WrongKey { destination: storage.describe() };
+        Err(refused.unwrap_or_else(unknown).into())
     }
 
     /// Opens a database's repository, and makes it where there is none. A second destination shares the first's
@@ -64,7 +76,7 @@ impl Site {
         let storage = folder(database, root);
         let clock = Arc::clone(&self.clock);
         let repository = match probe(&self.handle, &*storage)? {
-            Presence::Repository => Repository::open(&self.handle, storage, &self.credentials(), clock)?,
+            Presence::Repository => self.open_with_any(place, &storage)?,
             Presence::Foreign { example } => {
                 let destination = storage.describe();
                 return Err(RepositoryError::Foreign { destination, example }.into());
@@ -76,9 +88,13 @@ impl Site {
                         storage.describe()
                     ));
                 }
+                let Some(password) = place.passwords.first() else {
+                    return Err(RepositoryError::WrongKey { destination: storage.describe() }.into());
+                };
+                let credentials = Credentials::Password(password.clone());
                 match first {
-                    Some(first) => first.create_twin(storage, &self.credentials())?,
-                    None => Repository::create(&self.handle, storage, &self.credentials(), clock)?,
+                    Some(first) => first.create_twin(storage, &credentials)?,
+                    None => Repository::create(&self.handle, storage, &credentials, clock)?,
                 }
             }
         };

@@ -7,7 +7,7 @@ use larder_model::{
     BackupKind, Clock, DatabaseName, EngineKind, Operation, OperationId, OperationStatus, Secret,
     ServerWideBackupConfiguration, Source,
 };
-use larder_service::{OperationFilter, Service, Settings};
+use larder_service::{OperationFilter, Service, ServiceError, Settings};
 use larder_state::RedbState;
 use larder_testbed::{ManualClock, TempDir};
 use std::path::{Path, PathBuf};
@@ -97,6 +97,17 @@ impl Host {
         self.clock.advance(SignedDuration::from_mins(minutes));
         service.tick().await.unwrap();
         newest() - before
+    }
+}
+
+/// Stores a server-wide task by its name.
+pub(crate) async fn put(
+    service: &Service,
+    task: ServerWideBackupConfiguration,
+) -> Result<ServerWideBackupConfiguration, ServiceError> {
+    match serde_json::to_value(task).unwrap() {
+        serde_json::Value::Object(update) => service.put_task(&update).await,
+        other => panic!("{other}"),
     }
 }
 

@@ -1,0 +1,67 @@
+//! What lies in repositories, and how to get at it.
+
+use super::Service;
+use crate::destination;
+use crate::error::ServiceError;
+use crate::record;
+use crate::view::{DestinationView, ResticAccess, Verification};
+use crate::work::{self, listing};
+use larder_model::{BackupId, RestorePoint};
+
+impl Service {
+    /// Lists a database's backups, the newest first, at one destination or at all.
+    ///
+    /// # Errors
+    /// There is no such database or destination, or a repository cannot be read.
+    pub async fn backups(
+        &self,
+        database: &str,
+        destination: Option<&str>,
+    ) -> Result<Vec<RestorePoint>, ServiceError> {
+        let (database, destinations) = self.meant(database, destination)?;
+        listing::restore_points(&self.core, database, destinations).await
+    }
+
+    /// Returns what came of verifying a backup; `None` where it never was.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub async fn verification(&self, backup: &BackupId) -> Result<Option<Verification>, ServiceError> {
+        record::get(&*self.core.state, &record::verification(backup)).await
+    }
+
+    /// Lists the places where a database's backups lie.
+    ///
+    /// # Errors
+    /// There is no such database.
+    pub fn destinations(&self, database: &str) -> Result<Vec<DestinationView>, ServiceError> {
+        let catalog = self.core.catalog();
+        let database = catalog.database(database)?;
+        Ok(destination::named(&catalog.roots(database)).iter().map(|one| one.view(&database.name)).collect())
+    }
+
+    /// Returns what stock restic needs to open a database's repository.
+    ///
+    /// # Errors
+    /// There is no such database or destination, or it has several and none was named.
+    pub fn restic_access(
+        &self,
+        database: &str,
+        destination: Option<&str>,
+    ) -> Result<ResticAccess, ServiceError> {
+        let (database, mut destinations) = self.meant(database, destination)?;
+        match (destinations.pop(), destinations.is_empty()) {
+            (Some(only), true) => Ok(ResticAccess {
+                repository: only.view(&database.name).address,
+                password: work::password_at(&self.core, &database, &only.root),
+            }),
+            _ => Err(ServiceError::invalid(
+                "Destination",
+                format!(
+                    "the database '{}' has several destinations; name the one that is meant",
+                    database.name
+                ),
+            )),
+        }
+    }
+}

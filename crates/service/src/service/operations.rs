@@ -1,0 +1,47 @@
+//! Operations: looked at, waited for, ended.
+
+use super::Service;
+use crate::error::ServiceError;
+use crate::request::OperationFilter;
+use larder_model::{Operation, OperationId};
+use tokio::sync::broadcast;
+
+impl Service {
+    /// Lists operations, the newest first.
+    #[must_use]
+    pub fn operations(&self, filter: &OperationFilter) -> Vec<Operation> {
+        self.core.operations.list(filter)
+    }
+
+    /// Returns one operation as it stands now.
+    ///
+    /// # Errors
+    /// There is no such operation.
+    pub fn operation(&self, id: OperationId) -> Result<Operation, ServiceError> {
+        self.core.operations.get(id)
+    }
+
+    /// Asks an operation to end; returns at once. It ends Canceled within a second.
+    ///
+    /// # Errors
+    /// There is no such operation, or it has ended already.
+    pub async fn abort(&self, id: OperationId) -> Result<(), ServiceError> {
+        self.core.abort(id).await
+    }
+
+    /// Waits until an operation has ended, and returns it.
+    ///
+    /// # Errors
+    /// There is no such operation.
+    pub async fn wait(&self, id: OperationId) -> Result<Operation, ServiceError> {
+        self.core.operations.wait(id).await
+    }
+
+    /// Returns a channel that carries every change of every operation, progress included (a few times a second).
+    ///
+    /// A receiver that lags loses the oldest ones and may ask [`Service::operation`].
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Operation> {
+        self.core.operations.subscribe()
+    }
+}

@@ -1,0 +1,61 @@
+//! Sources and the databases in them.
+
+use super::Service;
+use crate::error::ServiceError;
+use crate::view::DatabaseView;
+use crate::{discovery, sources};
+use larder_model::{DatabaseName, Source};
+
+impl Service {
+    /// Adds a source and searches it at once; returns the databases found.
+    ///
+    /// # Errors
+    /// The path does not exist or is not absolute, the name is taken, or the source cannot be searched.
+    pub async fn add_source(&self, source: Source) -> Result<Vec<DatabaseName>, ServiceError> {
+        sources::add(&self.core, source).await
+    }
+
+    /// Lists the sources, in the order of names.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Source> {
+        self.core.catalog().sources.values().cloned().collect()
+    }
+
+    /// Removes a source; its databases are no longer backed up, their backups stay.
+    ///
+    /// # Errors
+    /// There is no such source, or the state cannot be written.
+    pub async fn remove_source(&self, name: &str) -> Result<(), ServiceError> {
+        sources::remove(&self.core, name).await
+    }
+
+    /// Searches every source now, instead of at the next interval; returns the databases that are new.
+    ///
+    /// # Errors
+    /// The state cannot be written. A source that cannot be searched is no error; [`Overview`] names it.
+    pub async fn discover(&self) -> Result<Vec<DatabaseName>, ServiceError> {
+        discovery::search_all(&self.core).await
+    }
+
+    /// Shows every database, in the order of names.
+    #[must_use]
+    pub fn databases(&self) -> Vec<DatabaseView> {
+        self.core.show_databases()
+    }
+
+    /// Shows one database.
+    ///
+    /// # Errors
+    /// There is no such database.
+    pub fn database(&self, name: &str) -> Result<DatabaseView, ServiceError> {
+        self.core.show_database(name)
+    }
+
+    /// Strikes a database that discovery no longer finds from the list; its backups stay where they are.
+    ///
+    /// # Errors
+    /// There is no such database, or it is still found.
+    pub async fn forget_database(&self, name: &str) -> Result<(), ServiceError> {
+        sources::forget(&self.core, name).await
+    }
+}

@@ -22,4 +22,4 @@ pub use error::{EngineError, SinkError};
 pub use files::Files;
 pub use registry::engine;
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, create_sqlite, place_sqlite};

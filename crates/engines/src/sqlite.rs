@@ -2,6 +2,7 @@
 
 mod compare;
 mod copy;
+mod create;
 mod discover;
 mod failure;
 mod header;
@@ -18,6 +19,7 @@ use crate::files::MetadataReader;
 use crate::sink::{BackupReader, Sink};
 use crate::words::{grouped, hex};
 use copy::Copier;
+pub use create::{create_sqlite, place_sqlite};
 use inspect::{Depth, Hashing, inspect};
 use larder_model::{Cancel, Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
 use position::Position;

@@ -112,6 +112,11 @@ impl Catalog {
         self.plans.get(&uid)
     }
 
+    /// Lists every task.
+    pub(crate) fn all_plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.plans.values()
+    }
+
     /// Lists the server-wide tasks in the order in which they were made.
     pub(crate) fn server_wide(&self) -> impl Iterator<Item = &Arc<Plan>> {
         self.server_wide.iter().filter_map(|uid| self.plans.get(uid))

@@ -2,12 +2,14 @@
 
 use crate::catalog::Catalog;
 use crate::core::Core;
+use crate::embedded::is_embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::reconcile::{is_among, reconcile};
 use crate::record::{self, Exception};
 use larder_engines::{EngineError, FoundDatabase};
 use larder_model::{Database, DatabaseName, Source};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +107,13 @@ pub(crate) async fn enter(
         let known = catalog.databases.values().map(AsRef::as_ref).filter(|known| known.source == source.name);
         // The backups of a forgotten database still lie under its name.
         let taken = |name: &str| is_among(name, catalog.databases.keys().chain(catalog.places.keys()));
-        reconcile(source, known, found, &taken, core.now())
+        let mut changed = reconcile(source, known, found, &taken, core.now());
+        // One that was made through the API while the search went on is there, whatever the search says.
+        changed.retain(|database| {
+            let made = database.missing_since.is_some() && is_embedded(core, database);
+            !(made && Path::new(&database.locator).exists())
+        });
+        changed
     };
     if changed.is_empty() {
         return Ok(Vec::new());

@@ -185,6 +185,7 @@ impl std::fmt::Display for Job {
         match self {
             Self::Backup { key, kind, .. } => write!(f, "{kind} backup of {key}"),
             Self::Restore { database, .. } => write!(f, "restore of {}", database.name),
+            Self::Adopt { database, .. } => write!(f, "restore to the new database {}", database.name),
             Self::Verify { database, .. } => write!(f, "verification of {}", database.name),
             Self::Check { database, .. } => write!(f, "check of {}", database.name),
         }

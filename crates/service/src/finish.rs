@@ -1,6 +1,7 @@
 //! The end of an operation: what is remembered of it.
 
 use crate::core::Core;
+use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::{Done, Job, Verdict};
@@ -30,8 +31,19 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
         }
         _ => None,
     };
+    let adopted = match job {
+        Job::Adopt { database, .. } if done.verdict == Verdict::Completed => Some(database.as_ref()),
+        _ => None,
+    };
+    let entering = adopted.map_or_else(|| Ok(Vec::new()), |database| embedded::entering(core, database));
     let stored = match writes(core, job.database(), &operation, status.as_ref(), &done) {
-        Ok(writes) => core.store(writes).await.map(|_| ()),
+        Ok(mut writes) => match entering {
+            Ok(entering) => {
+                writes.extend(entering);
+                core.store(writes).await.map(|_| ())
+            }
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     if let Err(error) = stored {
@@ -39,6 +51,10 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
         tracing::error!(operation = id, %error, "could not store how an operation ended");
     }
     remember(core, job.database(), status.as_ref(), &done);
+    if let Some(database) = adopted {
+        embedded::entered(core, database.clone());
+        core.reschedule_databases(std::iter::once(&database.name));
+    }
     if let Job::Backup { key, scheduled, .. } = job {
         if *scheduled {
             core.board().pending.remove(key);
@@ -234,9 +250,10 @@ impl Job {
     pub(crate) fn database(&self) -> &DatabaseName {
         match self {
             Self::Backup { key, .. } => &key.database,
-            Self::Restore { database, .. } | Self::Verify { database, .. } | Self::Check { database, .. } => {
-                &database.name
-            }
+            Self::Restore { database, .. }
+            | Self::Adopt { database, .. }
+            | Self::Verify { database, .. }
+            | Self::Check { database, .. } => &database.name,
         }
     }
 }

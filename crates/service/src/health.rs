@@ -92,7 +92,8 @@ mod tests {
     fn each_word_has_its_cause() {
         let good_backup = good(BackupQuality::Good);
         let verified = good(BackupQuality::Verified);
-        let error = TaskError { message: "the disk is full.".to_owned(), at: at(50), cause: FailureCause::Other };
+        let error =
+            TaskError { message: "the disk is full.".to_owned(), at: at(50), cause: FailureCause::Other };
         let calm = Standing {
             protected: true,
             next: Some(at(70)),
@@ -120,7 +121,8 @@ mod tests {
     #[test]
     fn a_failure_says_what_is_still_safe() {
         let last = good(BackupQuality::Good);
-        let error = TaskError { message: "the disk is full.".to_owned(), at: at(50), cause: FailureCause::Other };
+        let error =
+            TaskError { message: "the disk is full.".to_owned(), at: at(50), cause: FailureCause::Other };
         let standing =
             Standing { protected: true, error: Some(&error), last_good: Some(&last), ..Standing::default() };
         let (_, sentence) = judge(&standing, at(60));

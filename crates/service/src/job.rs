@@ -2,6 +2,7 @@
 
 use crate::destination::Destination;
 use crate::identity::TaskKey;
+use crate::location::Located;
 use crate::request::{BackupChoice, RestoreRequest};
 use crate::view::{FailureCause, Verification};
 use jiff::Timestamp;
@@ -32,6 +33,15 @@ pub(crate) enum Job {
         request: RestoreRequest,
         /// The destinations to look at.
         destinations: Vec<Destination>,
+    },
+    /// Makes a backup into a new database of Larder's own.
+    Adopt {
+        /// What it becomes.
+        database: Arc<Database>,
+        /// Where the backup lies.
+        from: Located,
+        /// Which one.
+        backup: BackupChoice,
     },
     /// Restores into scratch and compares.
     Verify {

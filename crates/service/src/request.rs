@@ -2,7 +2,7 @@
 
 use crate::error::ServiceError;
 use jiff::Timestamp;
-use larder_model::{OperationKind, OperationStatus};
+use larder_model::{OperationKind, OperationStatus, Secret};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -54,6 +54,19 @@ pub struct RestoreRequest {
     pub target: PathBuf,
     /// Whether what is there may be overwritten.
     pub overwrite: bool,
+}
+
+/// A backup that is to become a new database of Larder's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreInto {
+    /// The name of the new database; one that is taken is never touched.
+    pub database: String,
+    /// The directory of a repository, or one that holds a single repository.
+    pub location: PathBuf,
+    /// Which of its backups.
+    pub backup: BackupChoice,
+    /// What opens the repository, where it is none of the keys that the server knows.
+    pub key: Option<Secret>,
 }
 
 /// Which operations are meant; every condition that is given must hold.

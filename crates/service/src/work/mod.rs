@@ -1,5 +1,6 @@
 //! The work itself: blocking, on a thread of its own, with everything it needs handed in.
 
+mod adopt;
 mod backup;
 pub(crate) mod check;
 pub(crate) mod listing;
@@ -16,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::core::Core;
 use crate::credentials;
 use crate::destination::{self, Destination};
+use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::{Done, Job};
@@ -74,6 +76,7 @@ pub(crate) struct Order {
 pub(crate) enum What {
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Adopt(adopt::Adopt),
     Verify(verify::Verify),
     Check(check::Check),
 }
@@ -92,6 +95,12 @@ pub(crate) fn prepare(
             database: Arc::clone(database),
             request: request.clone(),
             places: places(core, database, destinations.clone()),
+        }),
+        Job::Adopt { database, from, backup } => What::Adopt(adopt::Adopt {
+            exists: embedded::check_free(core, &database.name).is_err(),
+            database: Arc::clone(database),
+            from: from.clone(),
+            backup: backup.clone(),
         }),
         Job::Verify { database, backup, destinations } => What::Verify(verify::Verify {
             database: Arc::clone(database),
@@ -231,6 +240,7 @@ impl Order {
         match &self.what {
             What::Backup(backup) => backup.run(&self),
             What::Restore(restore) => restore.run(&self),
+            What::Adopt(adopt) => adopt.run(&self),
             What::Verify(verify) => verify.run(&self),
             What::Check(check) => check.run(&self),
         }

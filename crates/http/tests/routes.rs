@@ -76,9 +76,12 @@ async fn a_source_and_a_task_go_in_and_come_out_again() {
     assert_eq!(runs[0]["Time"], "2026-03-02T02:00:00Z", "{runs}");
     assert_eq!(runs.as_array().unwrap().len(), 2);
     let (_, databases) = server.get("/api/v1/databases").await;
-    assert_eq!(databases[0]["Tasks"][0]["Task"]["Settings"]["Name"], "Server Wide Backup, Nightly");
+    assert_eq!(databases[0]["Tasks"][0]["Task"]["Name"], "Server Wide Backup, Nightly");
 
-    let broken = json!({ "Name": "Broken", "FullBackupFrequency": "every now and then" });
+    let broken = json!({
+        "Name": "Broken", "FullBackupFrequency": "every now and then",
+        "LocalSettings": { "FolderPath": server.directory.path().join("backups") },
+    });
     let (status, _, answer) = server.send("PUT /api/v1/tasks", &[], Some(&broken.to_string())).await;
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!((status, &answer["Error"]["Kind"]), (400, &json!("Invalid")), "{answer}");

@@ -39,7 +39,7 @@ impl FromRequestParts<App> for Named {
 
 /// Returns the name of a database as it is written here, or declines.
 pub(crate) fn existing(app: &App, name: &str) -> Result<DatabaseName, Failure> {
-    app.service.database(name).map(|view| view.database.name).map_err(|_| Failure::database_missing(name))
+    app.service.database_name(name).map_err(|_| Failure::database_missing(name))
 }
 
 /// Answers `/databases`: names, or what is known of one or of all.
@@ -54,13 +54,14 @@ pub(crate) async fn list(State(app): State<App>, url: OwnUrl, query: Query) -> R
     }
     let names_only = query.flag("namesOnly")?;
     let (start, size) = query.page(if names_only { MOST_NAMED } else { MOST_DESCRIBED })?;
-    let views = app.service.databases();
-    let page = views.iter().filter(|view| view.database.missing_since.is_none()).skip(start).take(size);
+    let names = app.service.database_names().into_iter().skip(start).take(size);
     if names_only {
-        let databases: Vec<String> = page.map(|view| view.database.name.to_string()).collect();
+        let databases: Vec<DatabaseName> = names.collect();
         return Ok(Json(Databases { databases }).into_response());
     }
-    let databases: Vec<DatabaseInfo> = page.map(|view| info(&app, view, &url)).collect();
+    // One that went away in between is not described.
+    let views = names.filter_map(|name| app.service.database(name.as_str()).ok());
+    let databases: Vec<DatabaseInfo> = views.map(|view| info(&app, &view, &url)).collect();
     Ok(Json(Databases { databases }).into_response())
 }
 

@@ -5,7 +5,6 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use larder_service::ServiceError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -143,10 +142,4 @@ pub(crate) fn mark_missing(response: &mut Response, name: &str) {
 /// Returns foreign text as it may be repeated: short.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
-impl From<ServiceError> for Failure {
-    fn from(error: ServiceError) -> Self {
-        Self::server(class::OPERATION, error.to_string())
-    }
 }

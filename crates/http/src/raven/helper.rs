@@ -111,10 +111,15 @@ pub(crate) async fn test_credentials(query: Query, body: Object) -> Result<Json<
 }
 
 /// Says what the administrator of the host allows.
-pub(crate) async fn allowed() -> Json<Allowed> {
-    Json(Allowed { local_root_path: None, allowed_aws_regions: None, allowed_destinations: None })
+pub(crate) async fn allowed(State(app): State<App>) -> Json<Allowed> {
+    let settings = app.service.settings();
+    Json(Allowed {
+        local_root_path: settings.local_root.as_ref().map(|root| root.display().to_string()),
+        allowed_aws_regions: settings.allowed_aws_regions.clone(),
+        allowed_destinations: settings.allowed_destinations.clone(),
+    })
 }
 
-pub(crate) async fn allowed_for_database(_database: Named) -> Json<Allowed> {
-    allowed().await
+pub(crate) async fn allowed_for_database(app: State<App>, _database: Named) -> Json<Allowed> {
+    allowed(app).await
 }

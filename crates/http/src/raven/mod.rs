@@ -2,21 +2,29 @@
 //!
 //! Where RavenDB's own answer would harm or mislead, Larder's differs; `docs/ravendb-compatibility.md` lists where.
 
+mod backup;
 mod body;
 mod caller;
 mod changes;
+mod client;
 mod databases;
+mod dress;
 pub(crate) mod failure;
 pub(crate) mod frame;
 mod helper;
 mod identity;
+mod kinds;
 mod notifications;
 mod operations;
 mod product;
 mod query;
+mod records;
+mod server_wide;
 mod shape;
 mod state;
+mod status;
 mod table;
+mod tasks;
 mod time;
 mod topology;
 mod watch;

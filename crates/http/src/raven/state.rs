@@ -12,6 +12,7 @@ use super::time::Stamp;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::operation::DestinationOutcome;
+use larder_model::task::DestinationKind;
 use larder_model::{BackupKind, Operation, OperationKind, OperationStatus, TimeSpan};
 
 /// Shows how an operation stands.
@@ -183,27 +184,23 @@ fn places(operation: &Operation, over: bool) -> Places {
             },
         }));
     }
-    let upload = |kind: &str| {
-        let reached: Vec<&DestinationOutcome> =
-            operation.destinations.iter().filter(|one| is_of_kind(&one.destination, kind)).collect();
+    let upload = |kind| {
+        let reached: Vec<&DestinationOutcome> = reached(operation, kind).collect();
         if reached.is_empty() { Upload::skipped() } else { uploaded(operation, &reached, over) }
     };
     Places::Backup(Box::new(Uploads {
         snapshot_backup: Counts { processed: false, skipped: true, ..Counts::default() },
-        s3_backup: upload("S3"),
-        azure_backup: upload("Azure"),
-        google_cloud_backup: upload("GoogleCloud"),
-        glacier_backup: upload("Glacier"),
-        ftp_backup: upload("FTP"),
+        s3_backup: upload(DestinationKind::S3),
+        azure_backup: upload(DestinationKind::Azure),
+        google_cloud_backup: upload(DestinationKind::GoogleCloud),
+        glacier_backup: upload(DestinationKind::Glacier),
+        ftp_backup: upload(DestinationKind::Ftp),
         local_backup: over.then(|| local(operation)),
     }))
 }
 
-/// Says whether a destination's name is that of a kind: `S3`, `AmazonS3` or `S3 nl-ams-1`.
-pub(crate) fn is_of_kind(destination: &str, kind: &str) -> bool {
-    let plain = destination.strip_prefix("Amazon").unwrap_or(destination).trim_start();
-    plain.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind))
-        && !plain[kind.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+fn reached(operation: &Operation, kind: DestinationKind) -> impl Iterator<Item = &DestinationOutcome> {
+    operation.destinations.iter().filter(move |one| one.kind == Some(kind))
 }
 
 fn uploaded(operation: &Operation, reached: &[&DestinationOutcome], over: bool) -> Upload {
@@ -235,14 +232,15 @@ fn outcome(operation: &Operation, exception: Option<String>) -> upload::Outcome 
 }
 
 fn local(operation: &Operation) -> LocalBackup {
-    let found = operation.destinations.iter().find(|one| is_of_kind(&one.destination, "Local"));
+    let found: Vec<&DestinationOutcome> = reached(operation, DestinationKind::Local).collect();
+    let errors: Vec<&str> = found.iter().filter_map(|one| one.error.as_deref()).collect();
     LocalBackup {
         outcome: upload::Outcome {
-            exception: found.and_then(|one| one.error.clone()),
+            exception: (!errors.is_empty()).then(|| errors.join("; ")),
             ..upload::Outcome::default()
         },
-        backup_directory: found.map(|one| one.destination.clone()),
-        file_name: found.and_then(|one| one.backup.as_ref().map(ToString::to_string)),
+        backup_directory: found.iter().find_map(|one| one.address.clone()),
+        file_name: found.iter().find_map(|one| one.backup.as_ref().map(ToString::to_string)),
         temp_folder_used: false,
     }
 }

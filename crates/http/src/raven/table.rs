@@ -1,21 +1,37 @@
 //! The table of RavenDB's routes, by subject.
 
 use super::shape::change::Change;
-use super::shape::database::{DatabaseInfo, Databases};
+use super::shape::database::{DatabaseInfo, DatabaseRecord, Databases};
 use super::shape::helper::{Allowed, DataDirectory, NextOccurrence, TestResult};
 use super::shape::notification::{Notification, Notifications};
 use super::shape::operation::{ListedOperation, NextId, OperationState, Results};
+use super::shape::status::StatusAnswer;
+use super::shape::task::{
+    BackupStarted, OneTask, OngoingTasks, OperationStarted, RunningNow, ServerWideStored, ServerWideTasks,
+    TaskStored, Timers,
+};
 use super::shape::topology::{BuildVersion, ClusterTopology, Topology};
-use super::{changes, databases, helper, notifications, operations, topology, watch};
+use super::{
+    backup, changes, databases, helper, notifications, operations, records, server_wide, tasks, topology,
+    watch,
+};
 use crate::route::Route;
+use larder_model::task::BackupConfiguration;
+use larder_model::{PeriodicBackupConfiguration, ServerWideBackupConfiguration};
 use serde_json::Value;
 
 const NUMBER: &str = "The number of the operation.";
+const NAME: &str = "The database.";
+const TYPE: &str = "The kind of task: Backup.";
+const TASK_NUMBER: &str = "The number of the task.";
 
 /// Returns every route of RavenDB's.
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = first_questions();
     routes.extend(of_databases());
+    routes.extend(of_server_wide_tasks());
+    routes.extend(of_tasks());
+    routes.extend(of_runs());
     routes.extend(of_operations());
     routes.extend(of_notifications());
     routes.extend(of_forms());
@@ -46,6 +62,164 @@ fn of_databases() -> Vec<Route> {
             .asks::<u64>("pageSize", "How many at most.")
             .gives::<Databases<DatabaseInfo>>()
             .by(databases::list),
+        Route::get("/admin/databases", "raven_database_record", "Shows all that is stored of a database.")
+            .needs::<String>("name", NAME)
+            .gives::<DatabaseRecord>()
+            .by(records::show),
+    ]
+}
+
+fn of_server_wide_tasks() -> Vec<Route> {
+    const TASK: &str = "The name of the server-wide task.";
+    const STORED: &str = "/admin/configuration/server-wide/backup";
+    vec![
+        Route::put(STORED, "raven_put_server_wide", "Stores a server-wide task, new or changed.")
+            .takes::<ServerWideBackupConfiguration>()
+            .creates::<ServerWideStored>()
+            .by(server_wide::put),
+        Route::get(STORED, "raven_server_wide_legacy", "Lists the server-wide tasks, as older clients ask.")
+            .asks::<String>("name", "Only this one.")
+            .gives::<Results<ServerWideBackupConfiguration>>()
+            .by(server_wide::list_backups),
+        Route::delete(
+            STORED,
+            "raven_delete_server_wide_legacy",
+            "Deletes a server-wide task, as older clients ask.",
+        )
+        .needs::<String>("name", TASK)
+        .gives::<ServerWideStored>()
+        .by(server_wide::delete_backup),
+        Route::get(
+            "/admin/configuration/server-wide/tasks",
+            "raven_server_wide",
+            "Lists the server-wide tasks.",
+        )
+        .needs::<String>("type", TYPE)
+        .asks::<String>("name", "Only this one.")
+        .gives::<Results<ServerWideBackupConfiguration>>()
+        .by(server_wide::list),
+        Route::delete(
+            "/admin/configuration/server-wide/task",
+            "raven_delete_server_wide",
+            "Deletes a server-wide task and what it derived; backups stay.",
+        )
+        .needs::<String>("type", TYPE)
+        .needs::<String>("name", TASK)
+        .gives::<ServerWideStored>()
+        .by(server_wide::delete),
+        Route::post(
+            "/admin/configuration/server-wide/state",
+            "raven_toggle_server_wide",
+            "Lets a server-wide task rest, or wakes it.",
+        )
+        .needs::<String>("type", TYPE)
+        .needs::<String>("name", TASK)
+        .needs::<bool>("disable", "Whether it is to rest.")
+        .gives::<ServerWideStored>()
+        .by(server_wide::toggle),
+        Route::get("/admin/server-wide/tasks", "raven_server_wide_overview", "Shows the server-wide tasks.")
+            .gives::<ServerWideTasks>()
+            .by(server_wide::overview),
+    ]
+}
+
+fn of_tasks() -> Vec<Route> {
+    vec![
+        Route::get("/databases/{database}/tasks", "raven_tasks", "Lists the tasks of a database.")
+            .gives::<OngoingTasks>()
+            .by(tasks::list),
+        Route::get("/databases/{database}/task", "raven_task", "Shows a task of a database.")
+            .asks::<u64>("key", "Its number.")
+            .asks::<String>("taskName", "Its name, instead of the number.")
+            .needs::<String>("type", TYPE)
+            .gives::<OneTask>()
+            .by(tasks::show),
+        Route::post(
+            "/databases/{database}/admin/periodic-backup",
+            "raven_put_task",
+            "Stores a task of a database, new or changed.",
+        )
+        .takes::<PeriodicBackupConfiguration>()
+        .gives::<TaskStored>()
+        .by(tasks::put),
+        Route::post(
+            "/databases/{database}/admin/tasks/state",
+            "raven_toggle_task",
+            "Lets a task of a database rest, or wakes it.",
+        )
+        .asks::<u64>("key", "Its number.")
+        .asks::<String>("taskName", "Its name, instead of the number.")
+        .needs::<String>("type", TYPE)
+        .needs::<bool>("disable", "Whether it is to rest.")
+        .gives::<TaskStored>()
+        .by(tasks::toggle),
+        Route::delete(
+            "/databases/{database}/admin/tasks",
+            "raven_delete_task",
+            "Deletes a task of a database; its backups stay.",
+        )
+        .needs::<u64>("id", "Its number.")
+        .needs::<String>("type", TYPE)
+        .gives::<TaskStored>()
+        .by(tasks::delete),
+        Route::get("/periodic-backup", "raven_task_configuration", "Shows the configuration of a task.")
+            .needs::<String>("name", NAME)
+            .needs::<u64>("taskId", TASK_NUMBER)
+            .gives::<PeriodicBackupConfiguration>()
+            .by(tasks::configuration),
+        Route::get(
+            "/periodic-backup/status",
+            "raven_task_status",
+            "Shows what is remembered of a task's runs.",
+        )
+        .needs::<String>("name", NAME)
+        .needs::<u64>("taskId", TASK_NUMBER)
+        .gives::<StatusAnswer>()
+        .by(tasks::status),
+        Route::get(
+            "/databases/{database}/admin/debug/periodic-backup/timers",
+            "raven_timers",
+            "Says when the tasks of a database come next.",
+        )
+        .gives::<Timers>()
+        .by(tasks::timers_of_database),
+        Route::get(
+            "/admin/debug/periodic-backup/timers",
+            "raven_server_timers",
+            "Says when the tasks of all databases come next.",
+        )
+        .gives::<Timers>()
+        .by(tasks::timers_of_server),
+    ]
+}
+
+fn of_runs() -> Vec<Route> {
+    vec![
+        Route::post(
+            "/databases/{database}/admin/backup/database",
+            "raven_start_backup",
+            "Begins a backup by a task, or names the one that runs.",
+        )
+        .asks::<bool>("isFullBackup", "Full, or incremental; full where nothing is said.")
+        .needs::<u64>("taskId", TASK_NUMBER)
+        .gives::<BackupStarted>()
+        .by(backup::start),
+        Route::post(
+            "/databases/{database}/admin/backup",
+            "raven_backup_once",
+            "Begins a backup that no task is behind.",
+        )
+        .takes::<BackupConfiguration>()
+        .gives::<OperationStarted>()
+        .by(backup::once),
+        Route::get(
+            "/databases/{database}/admin/backup/running",
+            "raven_running_backup",
+            "Names the backup that runs by a task.",
+        )
+        .needs::<u64>("taskId", TASK_NUMBER)
+        .gives::<RunningNow>()
+        .by(backup::running),
     ]
 }
 

@@ -36,10 +36,10 @@ pub(crate) async fn of_database(
     query: Query,
 ) -> Result<Response, Failure> {
     let name = query.required("name")?;
-    let Ok(view) = app.service.database(name) else {
+    let Ok(name) = app.service.database_name(name) else {
         return Ok(missing(StatusCode::SERVICE_UNAVAILABLE, name));
     };
-    let node = ServerNode::of(url.0, view.database.name.to_string());
+    let node = ServerNode::of(url.0, name.to_string());
     Ok(Json(Topology { promotables: Vec::new(), nodes: vec![node], etag: ETAG }).into_response())
 }
 

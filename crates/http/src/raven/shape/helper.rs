@@ -1,6 +1,7 @@
 //! Small answers that a configuration form asks for.
 
 use crate::raven::time::{Stamp, WallStamp};
+use larder_model::task::DestinationKind;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -50,7 +51,7 @@ pub(crate) struct Allowed {
     /// The regions of S3 that may be used.
     pub(crate) allowed_aws_regions: Option<Vec<String>>,
     /// The kinds of destination that may be used.
-    pub(crate) allowed_destinations: Option<Vec<String>>,
+    pub(crate) allowed_destinations: Option<Vec<DestinationKind>>,
 }
 
 /// Whether a destination let itself be used.

@@ -2,6 +2,7 @@
 
 use super::upload::{LocalBackup, Upload};
 use crate::raven::time::Stamp;
+use larder_model::task::BackupType;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -34,7 +35,7 @@ pub(crate) struct RunError {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct PeriodicBackupStatus {
     pub(crate) task_id: u64,
-    pub(crate) backup_type: String,
+    pub(crate) backup_type: BackupType,
     pub(crate) is_full: bool,
     pub(crate) node_tag: &'static str,
     pub(crate) delay_until: Option<Stamp>,

@@ -4,6 +4,7 @@ use super::database::NodeId;
 use super::topology::Metadata;
 use crate::raven::time::Stamp;
 use larder_model::TimeSpan;
+use larder_model::task::{BackupType, BackupUploadMode};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -51,8 +52,8 @@ pub(crate) struct OngoingBackup {
     pub(crate) mentor_node: Option<String>,
     pub(crate) pin_to_mentor_node: bool,
     pub(crate) error: Option<String>,
-    pub(crate) backup_type: Value,
-    pub(crate) backup_upload_mode: Value,
+    pub(crate) backup_type: BackupType,
+    pub(crate) backup_upload_mode: BackupUploadMode,
     pub(crate) backup_destinations: Vec<&'static str>,
     pub(crate) has_cloud_backup: bool,
     pub(crate) full_backup_frequency: Option<String>,
@@ -101,7 +102,7 @@ pub(crate) struct ServerWideTaskInfo {
     pub(crate) pin_to_mentor_node: bool,
     pub(crate) error: Option<String>,
     pub(crate) excluded_databases: Vec<String>,
-    pub(crate) backup_type: Value,
+    pub(crate) backup_type: BackupType,
     pub(crate) backup_destinations: Vec<&'static str>,
     pub(crate) retention_policy: Option<Value>,
     pub(crate) is_encrypted: bool,

@@ -1,15 +1,15 @@
 //! Databases: how they stand, and where their backups lie.
 
 use crate::answer::KeyAccess;
-use crate::api::input::Params;
+use crate::api::input::{Body, Params};
 use crate::error::ApiError;
 use crate::server::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use larder_model::PeriodicBackupConfiguration;
-use larder_service::{DatabaseView, DestinationView};
+use larder_service::{DatabaseView, DestinationView, Stored, TaskSelector, TaskView};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,8 +36,48 @@ pub(crate) async fn forget(State(app): State<App>, Path(name): Path<String>) -> 
 pub(crate) async fn tasks(
     State(app): State<App>,
     Path(name): Path<String>,
-) -> Result<Json<Vec<PeriodicBackupConfiguration>>, ApiError> {
-    Ok(Json(app.service.derived_tasks(&name)?))
+) -> Result<Json<Vec<TaskView>>, ApiError> {
+    Ok(Json(app.service.tasks_of(&name)?))
+}
+
+pub(crate) async fn put_task(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(update): Body<Map<String, Value>>,
+) -> Result<Json<Stored>, ApiError> {
+    Ok(Json(app.service.put_database_task(&name, &update).await?))
+}
+
+/// Reads the number of a task.
+fn task_id(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(40).collect();
+        ApiError::invalid(format!(
+            "'{shown}' is no number of a task; list the database's tasks to see theirs"
+        ))
+    })
+}
+
+pub(crate) async fn delete_task(
+    State(app): State<App>,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    app.service.delete_database_task(&name, task_id(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn enable_task(
+    State(app): State<App>,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<Stored>, ApiError> {
+    Ok(Json(app.service.toggle_database_task(&name, TaskSelector::Id(task_id(&id)?), false).await?))
+}
+
+pub(crate) async fn disable_task(
+    State(app): State<App>,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<Stored>, ApiError> {
+    Ok(Json(app.service.toggle_database_task(&name, TaskSelector::Id(task_id(&id)?), true).await?))
 }
 
 pub(crate) async fn destinations(

@@ -18,7 +18,7 @@ use larder_model::{
     Operation, OperationKind, OperationStatus, PeriodicBackupConfiguration, ServerWideBackupConfiguration,
     Source,
 };
-use larder_service::{DatabaseView, DestinationView, NextRun, Overview, Verification};
+use larder_service::{DatabaseView, DestinationView, NextRun, Overview, Stored, TaskView, Verification};
 use serde_json::Value;
 
 /// Returns every route below `/api/v1`.
@@ -96,11 +96,40 @@ fn database_routes() -> Vec<Route> {
         .by(databases::forget),
         Route::get(
             "/databases/{name}/tasks",
-            "list_derived_tasks",
-            "Lists the tasks that apply to a database.",
+            "list_database_tasks",
+            "Lists the tasks of a database, derived and its own, with what is remembered of each.",
         )
-        .gives::<Vec<PeriodicBackupConfiguration>>()
+        .gives::<Vec<TaskView>>()
         .by(databases::tasks),
+        Route::put(
+            "/databases/{name}/tasks",
+            "put_database_task",
+            "Stores a task of one database, new or changed; absent keys keep their value.",
+        )
+        .takes::<PeriodicBackupConfiguration>()
+        .gives::<Stored>()
+        .by(databases::put_task),
+        Route::delete(
+            "/databases/{name}/tasks/{id}",
+            "delete_database_task",
+            "Deletes a task of one database; its backups stay.",
+        )
+        .gives_nothing()
+        .by(databases::delete_task),
+        Route::post(
+            "/databases/{name}/tasks/{id}/enable",
+            "enable_database_task",
+            "Wakes a task for this database.",
+        )
+        .gives::<Stored>()
+        .by(databases::enable_task),
+        Route::post(
+            "/databases/{name}/tasks/{id}/disable",
+            "disable_database_task",
+            "Lets a task rest for this database.",
+        )
+        .gives::<Stored>()
+        .by(databases::disable_task),
         Route::get(
             "/databases/{name}/destinations",
             "list_destinations",

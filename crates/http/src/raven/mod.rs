@@ -19,6 +19,7 @@ mod operations;
 mod product;
 mod query;
 mod records;
+mod restore;
 mod server_wide;
 mod shape;
 mod state;

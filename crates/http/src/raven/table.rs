@@ -1,10 +1,13 @@
 //! The table of RavenDB's routes, by subject.
 
 use super::shape::change::Change;
-use super::shape::database::{DatabaseInfo, DatabaseRecord, Databases};
+use super::shape::database::{
+    DatabaseInfo, DatabasePut, DatabaseRecord, Databases, DatabasesDeleted, DeletionBody, NewDatabase,
+};
 use super::shape::helper::{Allowed, DataDirectory, NextOccurrence, TestResult};
 use super::shape::notification::{Notification, Notifications};
 use super::shape::operation::{ListedOperation, NextId, OperationState, Results};
+use super::shape::restore::{PointsBody, RestoreBody, RestorePoints};
 use super::shape::status::StatusAnswer;
 use super::shape::task::{
     BackupStarted, OneTask, OngoingTasks, OperationStarted, RunningNow, ServerWideStored, ServerWideTasks,
@@ -12,8 +15,8 @@ use super::shape::task::{
 };
 use super::shape::topology::{BuildVersion, ClusterTopology, Topology};
 use super::{
-    backup, changes, databases, helper, notifications, operations, records, server_wide, tasks, topology,
-    watch,
+    backup, changes, databases, helper, notifications, operations, records, restore, server_wide, tasks,
+    topology, watch,
 };
 use crate::route::Route;
 use larder_model::task::BackupConfiguration;
@@ -66,6 +69,36 @@ fn of_databases() -> Vec<Route> {
             .needs::<String>("name", NAME)
             .gives::<DatabaseRecord>()
             .by(records::show),
+        Route::put("/admin/databases", "raven_create_database", "Makes a database in the embedded source.")
+            .asks::<String>("name", "The name, where the body says none.")
+            .takes::<NewDatabase>()
+            .creates::<DatabasePut>()
+            .by(records::create),
+        Route::delete(
+            "/admin/databases",
+            "raven_delete_databases",
+            "Deletes databases of the embedded source; their backups stay.",
+        )
+        .takes::<DeletionBody>()
+        .gives::<DatabasesDeleted>()
+        .by(records::delete),
+        Route::post(
+            "/admin/restore/points",
+            "raven_restore_points",
+            "Lists the backups that lie at a place.",
+        )
+        .needs::<String>("type", "The kind of place: Local.")
+        .takes::<PointsBody>()
+        .gives::<RestorePoints>()
+        .by(restore::points),
+        Route::post(
+            "/admin/restore/database",
+            "raven_restore",
+            "Makes a database from a backup, under a name that no database has.",
+        )
+        .takes::<RestoreBody>()
+        .gives::<OperationStarted>()
+        .by(restore::database),
     ]
 }
 

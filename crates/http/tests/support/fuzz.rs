@@ -61,7 +61,7 @@ pub async fn ask_at_random(requests: usize, seed: u64) -> Tally {
     }
     let (_, document) = server.get("/api/v1/openapi.json").await;
     let targets = targets(&document);
-    assert!(targets.len() > 50, "the document has only {} routes", targets.len());
+    assert!(targets.len() > 80, "the document has only {} routes", targets.len());
     // Paths lie below the test's own directory: what is asked for at random is really done.
     let own = server.directory.path().join("random").display().to_string();
     let mut maker = Maker { random: Random::new(seed), document, texts: texts(&own) };

@@ -225,3 +225,21 @@ pub(crate) fn nothing() -> Map<String, Value> {
     parts.insert("TruncatedClusterTransactionCommandsCount".to_owned(), Value::from(0));
     parts
 }
+
+/// Asks for a database; of a record only the name matters.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "PascalCase")]
+#[allow(dead_code, reason = "read key by key; the type describes it for the OpenAPI document")]
+pub(crate) struct NewDatabase {
+    pub(crate) database_name: String,
+}
+
+/// Asks for databases to be deleted.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "PascalCase")]
+#[allow(dead_code, reason = "read key by key; the type describes it for the OpenAPI document")]
+pub(crate) struct DeletionBody {
+    pub(crate) database_names: Vec<String>,
+    /// Whether the files are deleted too, instead of put aside.
+    pub(crate) hard_delete: bool,
+}

@@ -2,10 +2,11 @@
 
 use crate::raven::product::NODE;
 use crate::raven::time::WallStamp;
-use larder_model::BackupKind;
-use larder_model::RestorePoint as Found;
+use larder_model::task::BackupEncryptionSettings;
+use larder_model::{BackupKind, Secret};
+use larder_service::LocatedPoint;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One backup that can be restored.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -33,18 +34,46 @@ pub(crate) struct RestorePoints {
 
 impl RestorePoint {
     /// Shows a backup that lies in a repository.
-    pub(crate) fn of(found: &Found, location: String) -> Self {
+    pub(crate) fn of(found: &LocatedPoint) -> Self {
+        let point = &found.point;
         Self {
-            date_time: WallStamp::utc(found.time),
-            location,
-            file_name: found.id.to_string(),
+            date_time: WallStamp::utc(point.time),
+            location: found.location.display().to_string(),
+            file_name: point.id.to_string(),
             is_snapshot_restore: false,
-            is_encrypted: true,
-            is_incremental: found.kind == Some(BackupKind::Incremental),
+            is_encrypted: found.is_encrypted,
+            is_incremental: point.kind == Some(BackupKind::Incremental),
             // An incremental of Larder's is whole in itself: restoring it reads no other.
             files_to_restore: 1,
-            database_name: found.database.to_string(),
+            database_name: point.database.to_string(),
             node_tag: NODE,
         }
     }
+}
+
+/// A place that may hold backups.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct PointsBody {
+    /// A repository, or a directory of them.
+    pub(crate) folder_path: Option<String>,
+}
+
+/// What is to become a database again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct RestoreBody {
+    /// The kind of place; `Local` where nothing is said.
+    #[serde(rename = "Type")]
+    pub(crate) kind: Option<String>,
+    /// The name of the new database.
+    pub(crate) database_name: Option<String>,
+    /// The repository.
+    pub(crate) backup_location: Option<String>,
+    /// The `FileName` of the restore point; the newest where nothing is said.
+    pub(crate) last_file_name_to_restore: Option<String>,
+    /// What opens the repository, where it is none of the keys that the server knows.
+    pub(crate) encryption_key: Option<Secret>,
+    /// The same, as newer clients send it.
+    pub(crate) backup_encryption_settings: Option<BackupEncryptionSettings>,
 }

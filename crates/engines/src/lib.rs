@@ -12,6 +12,7 @@ mod registry;
 mod sink;
 mod sqlite;
 mod walk;
+mod watch;
 mod words;
 
 pub use engine::{
@@ -23,3 +24,4 @@ pub use files::Files;
 pub use registry::engine;
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
 pub use sqlite::{Sqlite, create_sqlite, place_sqlite};
+pub use watch::{Listener, Watch, WatchEvent};

@@ -2,8 +2,10 @@
 
 mod listing;
 mod rules;
+mod sieve;
 
 pub(crate) use rules::LeftOut;
+pub(crate) use sieve::{Sieve, below};
 
 use crate::error::EngineError;
 use crate::words::plain;

@@ -3,8 +3,9 @@
 
 mod support;
 
+use larder_http::HttpSettings;
 use serde_json::{Value, json};
-use support::{Running, TOKEN};
+use support::{Running, TOKEN, settings};
 
 const VERSION: &str = "7.2.7.72051";
 
@@ -34,6 +35,33 @@ async fn a_database_is_where_the_client_asked() {
         assert_eq!(cluster["CurrentState"], "Leader");
         assert!(cluster["NodeLicenseDetails"]["A"]["NumberOfCores"].as_u64().unwrap() >= 1);
         assert_eq!(cluster["Topology"]["TopologyId"].as_str().unwrap().len(), 36);
+    }
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_sent_to_the_public_address_where_there_is_one() {
+    let public_url = Some("https://backup.example/".to_owned());
+    let server = Running::start_with(HttpSettings { public_url, ..settings("127.0.0.1:0", None) }).await;
+    server.add_tree("alpha").await;
+    let answer = server.raven("GET /topology?name=alpha", None).await;
+    assert_eq!(answer.body["Nodes"][0]["Url"], "https://backup.example");
+    let answer = server.raven("GET /cluster/topology", None).await;
+    assert_eq!(answer.body["Topology"]["Members"], json!({ "A": "https://backup.example" }));
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_no_address_is_never_repeated_as_one() {
+    let server = Running::start(Some(TOKEN)).await;
+    let bearer = format!("Bearer {TOKEN}");
+    for host in ["evil.example/path", "user@evil.example", "evil.example?x", "a b"] {
+        let headers = [("Host", host), ("Authorization", bearer.as_str())];
+        let answer = server.raven_as("GET /cluster/topology", &headers, None).await;
+        if answer.status == 200 {
+            let own = format!("http://{}", server.address);
+            assert_eq!(answer.body["Topology"]["Members"]["A"], own, "{host}");
+        }
     }
     server.end().await;
 }

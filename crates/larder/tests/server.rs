@@ -213,7 +213,9 @@ fn a_task_file_with_a_misspelt_key_is_refused() {
     std::fs::write(&file, json!({ "Name": "N", "FullBackupFrequncy": "0 2 * * *" }).to_string()).unwrap();
     let ended = ask(&server, &["task", "put", file.to_str().unwrap()]).expect(1);
     assert!(ended.remarked.contains("FullBackupFrequncy"), "{ended:?}");
-    std::fs::write(&file, json!({ "Name": "N", "FullBackupFrequency": "0 25 * * *" }).to_string()).unwrap();
+    let local = json!({ "FolderPath": site.directory.join("backups") });
+    let wrong = json!({ "Name": "N", "FullBackupFrequency": "0 25 * * *", "LocalSettings": local });
+    std::fs::write(&file, wrong.to_string()).unwrap();
     let ended = ask(&server, &["task", "put", file.to_str().unwrap()]).expect(1);
     assert!(ended.remarked.contains("FullBackupFrequency"), "{ended:?}");
     let none: Value = ask(&server, &["task", "list", "--json"]).expect(0).json();

@@ -2,6 +2,7 @@
 
 use crate::database::EngineKind;
 use crate::name::DatabaseName;
+use crate::task::Periodicity;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -103,4 +104,7 @@ pub struct RestorePoint {
     /// The operation that made it, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<u64>,
+    /// What it is kept as.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub periodicities: Vec<Periodicity>,
 }

@@ -58,6 +58,8 @@ pub struct Counters {
     /// Items in all, as far as known; 0 while unknown.
     pub items_total: AtomicU64,
     current: Mutex<String>,
+    /// Each destination by its name, and the bytes added there.
+    destinations: Mutex<Vec<(String, u64)>>,
 }
 
 impl Counters {
@@ -73,6 +75,31 @@ impl Counters {
     #[must_use]
     pub fn current(&self) -> String {
         self.current.lock().map(|c| c.clone()).unwrap_or_default()
+    }
+
+    /// Names the destinations, in the order in which [`Counters::add_stored`] numbers them.
+    pub fn set_destinations(&self, names: &[String]) {
+        if let Ok(mut destinations) = self.destinations.lock() {
+            *destinations = names.iter().map(|name| (name.clone(), 0)).collect();
+        }
+    }
+
+    /// Counts bytes that were added to a destination; those of the first also as [`Counters::bytes_stored`].
+    pub fn add_stored(&self, number: usize, bytes: u64) {
+        if number == 0 {
+            Self::add(&self.bytes_stored, bytes);
+        }
+        if let Ok(mut destinations) = self.destinations.lock()
+            && let Some((_, stored)) = destinations.get_mut(number)
+        {
+            *stored += bytes;
+        }
+    }
+
+    /// Returns each destination's name, and the bytes added there so far.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<(String, u64)> {
+        self.destinations.lock().map(|all| all.clone()).unwrap_or_default()
     }
 
     /// Adds to one of the counters.

@@ -93,6 +93,25 @@ pub struct Progress {
     pub items_total: u64,
     /// What is being worked on.
     pub current: String,
+    /// Bytes of the source looked at in a second, averaged over the last few; 0 while unknown.
+    pub bytes_per_second: u64,
+    /// How many seconds it will still take at this pace; `None` while unknown.
+    pub seconds_left: Option<u64>,
+    /// How far it has come at each destination.
+    pub destinations: Vec<DestinationProgress>,
+}
+
+/// How far a backup has come at one destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DestinationProgress {
+    /// The destination.
+    pub destination: String,
+    /// Bytes added there.
+    pub bytes_stored: u64,
+    /// Bytes added there in a second, averaged over the last few.
+    pub bytes_per_second: u64,
 }
 
 /// How a backup or check went at one destination.

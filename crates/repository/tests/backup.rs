@@ -331,6 +331,26 @@ fn an_abort_takes_less_than_a_second_and_leaves_no_snapshot() {
 }
 
 #[test]
+fn what_an_aborted_backup_stored_is_not_sent_again() {
+    let bench = Bench::new();
+    let repository = bench.create(Arc::new(MemoryStorage::new()));
+    let targets = std::slice::from_ref(&repository);
+    let bytes = Random::new(8).bytes(96 << 20);
+    let mut writer = bench.writer(targets, bench.options());
+    writer.stream(file_entry("large", 0), &mut Cursor::new(&bytes), None).unwrap();
+    drop(writer);
+    assert_eq!(repository.snapshots().unwrap(), []);
+    let index = repository.load_index(&Cancel::new()).unwrap();
+    assert!(!index.packs().is_empty(), "the index names what is durable");
+    let mut writer = bench.writer(targets, bench.options());
+    writer.stream(file_entry("large", 0), &mut Cursor::new(&bytes), None).unwrap();
+    let summary = writer.finish(Seal::default()).unwrap();
+    // What was on its way, or in a pack that was not full, is sent once more.
+    assert!(summary.targets[0].bytes_stored < 80 << 20, "{}", summary.targets[0].bytes_stored);
+    read_everything(&repository);
+}
+
+#[test]
 fn an_abort_at_the_end_leaves_no_snapshot_either() {
     let bench = Bench::new();
     let (storage, _) = memory();

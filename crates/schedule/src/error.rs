@@ -33,4 +33,14 @@ pub enum ScheduleError {
         /// The name as it was given.
         name: String,
     },
+    /// It is none of the forms in which a schedule says when.
+    #[error(
+        "'{text}' is no schedule: {cause}; write a cron expression (0 2 * * *), every 4h..6h, Hourly, Daily at 02:30, Weekly, Monthly, Bimonthly, after changes, quiet 2m, at most every 30m, Shutdown or Manual"
+    )]
+    Form {
+        /// The text as it was given.
+        text: String,
+        /// What is wrong with it.
+        cause: String,
+    },
 }

@@ -5,11 +5,21 @@
 //! first of the two.
 
 mod cron;
+mod entry;
 mod error;
+mod hours;
+mod level;
+mod memo;
 mod schedule;
+mod span;
+mod when;
 mod zone;
 
 pub use cron::Cron;
+pub use entry::{Changes, Entry};
 pub use error::ScheduleError;
+pub use hours::OpenHours;
+pub use level::{calmest, spread};
 pub use schedule::{Attempts, Run, Schedule};
+pub use when::When;
 pub use zone::time_zone;

@@ -1,28 +1,35 @@
-//! Two expressions together: when a full and when an incremental backup is due.
+//! Everything that makes one task due.
 
-use crate::cron::Cron;
+use crate::entry::{Changes, Entry, Span};
 use crate::error::ScheduleError;
+use crate::hours::OpenHours;
+use crate::when::When;
 use crate::zone::time_zone;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use larder_model::BackupKind;
-use larder_model::task::{CatchUp, PeriodicBackupConfiguration};
+use larder_model::task::{CatchUp, PeriodicBackupConfiguration, Periodicity};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// When a task runs: one expression for full and one for incremental backups, either of which may be missing.
+/// How far a clock may be set back without anything running twice: less than that is a correction, more than that
+/// means that the clock was wrong, and must not silence a task until it is right again.
+const CORRECTION: SignedDuration = SignedDuration::from_mins(5);
+
+/// When a task runs: any number of entries, each on its own, and the hours in which runs may begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// When everything is read anew.
-    pub full: Option<Cron>,
-    /// When changes are added.
-    pub incremental: Option<Cron>,
-    /// The zone that both are meant in.
+    /// What makes it due.
+    pub entries: Vec<Entry>,
+    /// The zone of the backup window.
     pub zone: TimeZone,
     /// What happens to runs that were missed.
     pub catch_up: CatchUp,
+    /// The hours in which runs may begin; any, where nothing is said.
+    pub hours: Option<OpenHours>,
 }
 
 /// When a task was last begun, however that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// The last full backup.
     pub full: Option<Timestamp>,
@@ -32,238 +39,207 @@ pub struct Attempts {
     pub since: Timestamp,
     /// Since when somebody was there to run it: [`CatchUp::Skip`] takes nothing before as missed.
     pub awake_since: Timestamp,
+    /// What changed since the last backup began, where that is watched.
+    pub changes: Option<Changes>,
 }
 
 /// A moment at which a task runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// When; in the past where it is overdue.
+    /// When; in the past where it is overdue. Of a window, the earliest moment.
     pub time: Timestamp,
+    /// Until when it should have begun: later than `time` where the calmest moment may be chosen.
+    pub latest: Timestamp,
     /// What.
     pub kind: BackupKind,
 }
 
 impl Schedule {
-    /// Reads a task's expressions and zone; `default_zone` is meant where the task names none.
+    /// Reads a task's expressions, further schedules, zone and backup window; `default_zone` is meant where the task names
+    /// none.
     ///
     /// # Errors
-    /// An expression or the zone makes no sense.
-    pub fn of(
-        settings: &PeriodicBackupConfiguration,
-        default_zone: &TimeZone,
-    ) -> Result<Self, ScheduleError> {
-        let read = |text: &Option<String>| {
-            text.as_deref().filter(|t| !t.trim().is_empty()).map(str::parse).transpose()
-        };
-        let zone = match settings.time_zone.as_deref().filter(|name| !name.is_empty()) {
-            Some(name) => time_zone(name)?,
-            None => default_zone.clone(),
-        };
-        Ok(Self {
-            full: read(&settings.full_backup_frequency)?,
-            incremental: read(&settings.incremental_backup_frequency)?,
-            zone,
-            catch_up: settings.catch_up,
-        })
+    /// Any of them makes no sense.
+    pub fn of(task: &PeriodicBackupConfiguration, default_zone: &TimeZone) -> Result<Self, ScheduleError> {
+        let zone = zone_of(task.time_zone.as_deref(), default_zone)?;
+        let mut entries = Vec::new();
+        let both = [
+            (&task.full_backup_frequency, BackupKind::Full),
+            (&task.incremental_backup_frequency, BackupKind::Incremental),
+        ];
+        for (text, kind) in both {
+            if let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) {
+                entries.push(Entry::new(When::Cron(text.parse()?), kind, None, zone.clone()));
+            }
+        }
+        for more in &task.schedules {
+            let zone = zone_of(more.time_zone.as_deref(), &zone)?;
+            entries.push(Entry::new(more.when.parse()?, more.backup, more.periodicity, zone));
+        }
+        let hours = task.backup_window.as_ref().map(|window| OpenHours::new(&window.from, &window.to));
+        Ok(Self { entries, zone, catch_up: task.catch_up, hours: hours.transpose()? })
     }
 
-    /// Returns the next run after the last attempts, the earlier of both kinds; where both come at once, the full.
+    /// Returns the next run after the last attempts, the earliest of all entries; where several come at once, the full.
     ///
     /// It lies at or before `now` where it is due. Several missed runs are one: the next attempt covers them all.
     #[must_use]
     pub fn next(&self, attempts: &Attempts, now: Timestamp) -> Option<Run> {
-        let (full, incremental) = self.next_of_each(attempts, now);
-        earlier(full, incremental)
+        let runs = self.entries.iter().filter_map(|entry| self.next_of(entry, attempts, now));
+        runs.min_by_key(|run| (run.time, run.kind == BackupKind::Incremental))
     }
 
-    /// Returns what is due at `now`; where both are, the full.
+    /// Returns what is due at `now`; where a full and an incremental backup are, the full.
     #[must_use]
     pub fn due(&self, attempts: &Attempts, now: Timestamp) -> Option<Run> {
-        let (full, incremental) = self.next_of_each(attempts, now);
-        let due = |time: Option<Timestamp>| time.filter(|time| *time <= now);
-        match (due(full), due(incremental)) {
-            // A full serves the incremental too, so it is as overdue as the older of both.
-            (Some(full), other) => {
-                Some(Run { time: other.map_or(full, |other| other.min(full)), kind: BackupKind::Full })
+        let mut due: Option<Run> = None;
+        for run in self.entries.iter().filter_map(|entry| self.next_of(entry, attempts, now)) {
+            if run.time > now {
+                continue;
             }
-            (None, Some(time)) => Some(Run { time, kind: BackupKind::Incremental }),
-            (None, None) => None,
+            due = Some(match due {
+                None => run,
+                // One run serves all, so it is as overdue as the oldest of them.
+                Some(other) => Run {
+                    time: run.time.min(other.time),
+                    latest: run.latest.min(other.latest),
+                    kind: if run.kind == BackupKind::Full { run.kind } else { other.kind },
+                },
+            });
         }
+        due
     }
 
-    /// Lists the next `count` runs after an instant, as if each were made on time.
+    /// Says which entries make the task due at `now`, each in the words it was given.
+    #[must_use]
+    pub fn reasons(&self, attempts: &Attempts, now: Timestamp) -> Vec<String> {
+        let due = |entry: &&Entry| self.next_of(entry, attempts, now).is_some_and(|run| run.time <= now);
+        self.entries.iter().filter(due).map(|entry| format!("{} ({})", entry.when, entry.kind)).collect()
+    }
+
+    /// Returns the periodicities that a run begun at `now` serves: those whose moment came since they were last served.
+    ///
+    /// What asks for a full backup is served by a full one only.
+    #[must_use]
+    pub fn owed(
+        &self,
+        served: &BTreeMap<Periodicity, Timestamp>,
+        attempts: &Attempts,
+        now: Timestamp,
+        kind: BackupKind,
+    ) -> BTreeSet<Periodicity> {
+        let mut owed = BTreeSet::new();
+        for entry in &self.entries {
+            let Some(periodicity) = entry.periodicity else { continue };
+            if entry.kind == BackupKind::Full && kind != BackupKind::Full {
+                continue;
+            }
+            let last = served.get(&periodicity).map(|last| not_ahead(*last, attempts, now));
+            let span = entry.after(last, self.since(attempts).min(now), attempts.changes);
+            if span.is_some_and(|span| span.earliest <= now) {
+                owed.insert(periodicity);
+            }
+        }
+        owed
+    }
+
+    /// Lists the next `count` runs after an instant, as if each were made on time, those of a window as early as may be.
+    ///
+    /// What waits for changes or for a person has no moments to list.
     #[must_use]
     pub fn upcoming(&self, after: Timestamp, count: usize) -> Vec<Run> {
-        let mut runs = Vec::new();
-        let mut after = after;
+        let mut runs: Vec<Run> = Vec::new();
+        let mut attempts = Attempts {
+            full: Some(after),
+            incremental: Some(after),
+            since: after,
+            awake_since: after,
+            changes: None,
+        };
         while runs.len() < count {
-            let next = |cron: &Option<Cron>| cron.as_ref().and_then(|cron| cron.next(after, &self.zone));
-            let Some(run) = earlier(next(&self.full), next(&self.incremental)) else { break };
-            after = run.time;
+            let now = runs.last().map_or(after, |last| last.time);
+            let Some(first) = self.next(&attempts, now) else { break };
+            // Where several come at once, one run serves them all.
+            let Some(run) = self.due(&attempts, first.time) else { break };
+            let run = Run { time: first.time, ..run };
+            match run.kind {
+                BackupKind::Full => attempts.full = Some(run.time),
+                BackupKind::Incremental => attempts.incremental = Some(run.time),
+            }
             runs.push(run);
         }
         runs
     }
 
-    fn next_of_each(&self, attempts: &Attempts, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
-        let base = |last: Option<Timestamp>| {
-            let base = last.map_or(attempts.since, |last| last.max(attempts.since));
-            let base = match self.catch_up {
-                CatchUp::Once => base,
-                CatchUp::Skip => base.max(attempts.awake_since),
-            };
-            // A clock that once was wrong must not silence a task until it is right again.
-            base.min(now)
+    /// Returns how long after an instant the next run comes; `None` where none does by the clock.
+    #[must_use]
+    pub fn interval_after(&self, instant: Timestamp) -> Option<SignedDuration> {
+        let clock = |entry: &&Entry| matches!(entry.when, When::Cron(_) | When::Calendar { .. });
+        let next = self.entries.iter().filter(clock).filter_map(|entry| entry.after(None, instant, None));
+        next.map(|span| span.earliest.duration_since(instant)).min()
+    }
+
+    /// Returns the shortest quiet time and distance of the entries that wait for changes; `None` where none does.
+    #[must_use]
+    pub fn after_changes(&self) -> Option<(SignedDuration, SignedDuration)> {
+        let rules = self.entries.iter().filter_map(|entry| match entry.when {
+            When::AfterChanges { quiet, at_most_every } => Some((quiet, at_most_every)),
+            _ => None,
+        });
+        rules.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))
+    }
+
+    /// Says whether any entry has a periodicity.
+    #[must_use]
+    pub fn has(&self, periodicity: Periodicity) -> bool {
+        self.entries.iter().any(|entry| entry.periodicity == Some(periodicity))
+    }
+
+    /// Returns the earliest instant from `at` on at which a run may begin.
+    #[must_use]
+    pub fn opens(&self, at: Timestamp) -> Timestamp {
+        self.hours.as_ref().and_then(|hours| hours.opens(at, &self.zone)).unwrap_or(at)
+    }
+
+    fn since(&self, attempts: &Attempts) -> Timestamp {
+        match self.catch_up {
+            CatchUp::Once => attempts.since,
+            CatchUp::Skip => attempts.since.max(attempts.awake_since),
+        }
+    }
+
+    fn next_of(&self, entry: &Entry, attempts: &Attempts, now: Timestamp) -> Option<Run> {
+        let last = match entry.kind {
+            BackupKind::Full => attempts.full,
+            // What a full reads, an incremental at the same moment need not read again.
+            BackupKind::Incremental => attempts.incremental.max(attempts.full),
         };
-        let next = |cron: &Option<Cron>, last: Option<Timestamp>| {
-            cron.as_ref().and_then(|cron| cron.next(base(last), &self.zone))
-        };
-        // What a full reads, an incremental at the same moment need not read again.
-        (next(&self.full, attempts.full), next(&self.incremental, attempts.incremental.max(attempts.full)))
+        let last = last.map(|last| not_ahead(last, attempts, now));
+        let span = entry.after(last, not_ahead(self.since(attempts), attempts, now), attempts.changes)?;
+        let Span { earliest, latest } = self.within_hours(span);
+        Some(Run { time: earliest, latest, kind: entry.kind })
+    }
+
+    fn within_hours(&self, span: Span) -> Span {
+        let Some(hours) = &self.hours else { return span };
+        let earliest = hours.opens(span.earliest, &self.zone).unwrap_or(span.earliest);
+        let closes = hours
+            .closes(earliest, &self.zone)
+            .and_then(|closes| closes.checked_sub(SignedDuration::from_secs(1)).ok());
+        let latest = closes.map_or(span.latest, |closes| closes.min(span.latest));
+        Span { earliest, latest: latest.max(earliest) }
     }
 }
 
-fn earlier(full: Option<Timestamp>, incremental: Option<Timestamp>) -> Option<Run> {
-    match (full, incremental) {
-        (Some(full), Some(incremental)) if incremental < full => {
-            Some(Run { time: incremental, kind: BackupKind::Incremental })
-        }
-        (Some(time), _) => Some(Run { time, kind: BackupKind::Full }),
-        (None, Some(time)) => Some(Run { time, kind: BackupKind::Incremental }),
-        (None, None) => None,
+fn zone_of(name: Option<&str>, default: &TimeZone) -> Result<TimeZone, ScheduleError> {
+    match name.filter(|name| !name.trim().is_empty()) {
+        Some(name) => time_zone(name.trim()),
+        None => Ok(default.clone()),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use BackupKind::{Full, Incremental};
-
-    fn at(text: &str) -> Timestamp {
-        format!("2026-05-{text}:00Z").parse().unwrap()
-    }
-
-    fn nightly(catch_up: CatchUp) -> Schedule {
-        let settings = PeriodicBackupConfiguration {
-            full_backup_frequency: Some("0 2 * * *".to_owned()),
-            incremental_backup_frequency: Some("*/20 * * * *".to_owned()),
-            catch_up,
-            ..PeriodicBackupConfiguration::default()
-        };
-        Schedule::of(&settings, &TimeZone::UTC).unwrap()
-    }
-
-    fn attempts(full: Option<&str>, incremental: Option<&str>, since: &str) -> Attempts {
-        let since = at(since);
-        Attempts { full: full.map(at), incremental: incremental.map(at), since, awake_since: since }
-    }
-
-    fn run(time: &str, kind: BackupKind) -> Option<Run> {
-        Some(Run { time: at(time), kind })
-    }
-
-    #[test]
-    fn a_task_that_never_ran_waits_for_its_first_moment() {
-        let new = attempts(None, None, "10T01:45");
-        let schedule = nightly(CatchUp::Once);
-        assert_eq!(schedule.next(&new, at("10T01:45")), run("10T02:00", Full), "both at once: the full");
-        assert_eq!(schedule.due(&new, at("10T01:59")), None);
-        assert_eq!(schedule.due(&new, at("10T02:00")), run("10T02:00", Full));
-    }
-
-    #[test]
-    fn the_earlier_of_both_kinds_is_next() {
-        let schedule = nightly(CatchUp::Once);
-        let after = attempts(Some("10T02:00"), Some("10T01:40"), "01T00:00");
-        assert_eq!(
-            schedule.next(&after, at("10T02:01")),
-            run("10T02:20", Incremental),
-            "the full served 02:00"
-        );
-        let later = attempts(Some("10T02:00"), Some("11T01:20"), "01T00:00");
-        assert_eq!(schedule.next(&later, at("11T01:21")), run("11T01:40", Incremental));
-        let last = attempts(Some("10T02:00"), Some("11T01:40"), "01T00:00");
-        assert_eq!(schedule.next(&last, at("11T01:41")), run("11T02:00", Full));
-    }
-
-    #[test]
-    fn missed_runs_are_caught_up_once_and_full_wins() {
-        let schedule = nightly(CatchUp::Once);
-        let missed = Attempts {
-            awake_since: at("12T10:05"),
-            ..attempts(Some("10T02:00"), Some("10T11:00"), "01T00:00")
-        };
-        assert_eq!(schedule.due(&missed, at("12T10:05")), run("10T11:20", Full), "overdue since the oldest");
-        let caught_up = Attempts { full: Some(at("12T10:05")), ..missed };
-        assert_eq!(schedule.due(&caught_up, at("12T10:06")), None);
-        assert_eq!(schedule.next(&caught_up, at("12T10:06")), run("12T10:20", Incremental));
-        let short = Attempts { incremental: Some(at("10T02:40")), ..missed };
-        assert_eq!(schedule.due(&short, at("10T04:05")), run("10T03:00", Incremental), "no full was missed");
-    }
-
-    #[test]
-    fn missed_runs_can_be_skipped() {
-        let schedule = nightly(CatchUp::Skip);
-        let missed = Attempts {
-            awake_since: at("12T10:05"),
-            ..attempts(Some("10T02:00"), Some("10T11:00"), "01T00:00")
-        };
-        assert_eq!(schedule.due(&missed, at("12T10:05")), None);
-        assert_eq!(schedule.next(&missed, at("12T10:05")), run("12T10:20", Incremental));
-        assert_eq!(schedule.due(&missed, at("12T10:20")), run("12T10:20", Incremental));
-    }
-
-    #[test]
-    fn a_clock_that_was_ahead_does_not_silence_a_task() {
-        let schedule = nightly(CatchUp::Once);
-        let ahead = attempts(Some("30T02:00"), Some("30T11:00"), "01T00:00");
-        assert_eq!(schedule.next(&ahead, at("12T10:05")), run("12T10:20", Incremental));
-    }
-
-    #[test]
-    fn the_next_runs_are_listed_in_order_each_moment_once() {
-        let settings = PeriodicBackupConfiguration {
-            full_backup_frequency: Some("0 */2 * * *".to_owned()),
-            incremental_backup_frequency: Some("0 * * * *".to_owned()),
-            time_zone: Some("Europe/Berlin".to_owned()),
-            ..PeriodicBackupConfiguration::default()
-        };
-        let schedule = Schedule::of(&settings, &TimeZone::UTC).unwrap();
-        let runs = schedule.upcoming(at("10T00:30"), 4);
-        // Berlin is two hours ahead of UTC in May, so even hours there are even here.
-        let expected =
-            [("10T01:00", Incremental), ("10T02:00", Full), ("10T03:00", Incremental), ("10T04:00", Full)];
-        assert_eq!(runs, expected.map(|(time, kind)| Run { time: at(time), kind }));
-    }
-
-    #[test]
-    fn a_task_without_expressions_never_runs() {
-        let schedule = Schedule::of(&PeriodicBackupConfiguration::default(), &TimeZone::UTC).unwrap();
-        assert_eq!(schedule.next(&attempts(None, None, "01T00:00"), at("02T00:00")), None);
-        assert!(schedule.upcoming(at("01T00:00"), 5).is_empty());
-    }
-
-    #[test]
-    fn an_unknown_zone_is_refused_by_name() {
-        let settings = PeriodicBackupConfiguration {
-            time_zone: Some("Mars/Olympus".to_owned()),
-            ..PeriodicBackupConfiguration::default()
-        };
-        let error = Schedule::of(&settings, &TimeZone::UTC).unwrap_err();
-        assert!(error.to_string().contains("'Mars/Olympus'"));
-    }
-
-    #[test]
-    fn a_hundred_thousand_next_runs_are_found_within_a_few_seconds() {
-        let schedule = nightly(CatchUp::Once);
-        let begun = std::time::Instant::now();
-        for minute in 0..100_000_i64 {
-            let last = at("01T00:00") + jiff::SignedDuration::from_mins(minute);
-            let attempts =
-                Attempts { full: Some(last), incremental: Some(last), since: last, awake_since: last };
-            assert!(schedule.next(&attempts, last).is_some());
-        }
-        // A debug build on a busy machine; the release figure is about ten times better.
-        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
-    }
+/// Takes an instant that lies ahead of the clock, and is no mere correction of it, for the one at which the clock was set
+/// back, or the service started with a clock that is right again.
+fn not_ahead(instant: Timestamp, attempts: &Attempts, now: Timestamp) -> Timestamp {
+    if instant.duration_since(now) > CORRECTION { attempts.awake_since.min(now) } else { instant }
 }

@@ -12,7 +12,7 @@ use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::{BackupId, Database, DatabaseName, Source};
-use larder_schedule::{Attempts, Run};
+use larder_schedule::Attempts;
 use larder_state::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub(crate) struct Catalog {
     pub(crate) exceptions: HashMap<TaskKey, Exception>,
     pub(crate) statuses: HashMap<TaskKey, TaskStatus>,
     pub(crate) places: BTreeMap<DatabaseName, BTreeSet<String>>,
+    /// Every root of any place; few, however many databases there are.
+    known_roots: HashSet<String>,
     /// Whether a backup was found equal when it was restored and compared.
     pub(crate) verified: HashMap<BackupId, bool>,
 }
@@ -65,7 +67,7 @@ impl Catalog {
             }
         }
         for (_, place) in record::all::<StoredPlace>(state, record::PLACES).await? {
-            catalog.places.entry(place.database).or_default().insert(place.root);
+            catalog.add_places(&place.database, [place.root]);
         }
         for (_, verification) in record::all::<Verification>(state, record::VERIFICATIONS).await? {
             catalog.verified.insert(verification.backup, verification.differences.is_empty());
@@ -150,6 +152,16 @@ impl Catalog {
             .ok_or_else(|| ServiceError::not_found("task", name, "list the tasks to see their names"))
     }
 
+    /// Finds a database and its task.
+    pub(crate) fn task(&self, key: &TaskKey) -> Option<(&Arc<Database>, &Arc<Plan>)> {
+        Some((self.databases.get(&key.database)?, self.plan(key.task)?))
+    }
+
+    /// Says whether a task runs for a database: neither resting nor for others only.
+    pub(crate) fn runs(&self, database: &Database, plan: &Plan) -> bool {
+        plan.applies(database) && !self.rests(&database.name, plan)
+    }
+
     /// Finds a server-wide task by its exact name.
     pub(crate) fn template_exactly(&self, name: &str) -> Option<&Arc<Plan>> {
         self.server_wide().find(|plan| plan.name() == name)
@@ -192,21 +204,8 @@ impl Catalog {
             incremental: status.and_then(|status| status.last_incremental_attempt),
             since: exception.map_or(since, |exception| exception.max(since)),
             awake_since,
+            changes: None,
         }
-    }
-
-    /// Returns a task's next run for a database; `None` where it rests.
-    pub(crate) fn next_run(
-        &self,
-        database: &Database,
-        plan: &Plan,
-        awake_since: Timestamp,
-        now: Timestamp,
-    ) -> Option<Run> {
-        if !plan.applies(database) || self.rests(&database.name, plan) {
-            return None;
-        }
-        plan.schedule.next(&self.attempts(database, plan, awake_since), now)
     }
 
     /// Says whether anything may be remembered under a key: the database is known, and the task is there or was a
@@ -230,10 +229,26 @@ impl Catalog {
         roots
     }
 
+    /// Notes that backups of a database lie below some roots.
+    pub(crate) fn add_places(&mut self, database: &DatabaseName, roots: impl IntoIterator<Item = String>) {
+        let places = self.places.entry(database.clone()).or_default();
+        for root in roots {
+            if !self.known_roots.contains(&root) {
+                self.known_roots.insert(root.clone());
+            }
+            places.insert(root);
+        }
+    }
+
+    /// Returns every root that backups of any database were written to.
+    pub(crate) const fn known_roots(&self) -> &HashSet<String> {
+        &self.known_roots
+    }
+
     /// Returns every root that any task or database has.
     pub(crate) fn all_roots(&self) -> HashSet<String> {
         let tasks =
             self.plans.values().flat_map(|plan| destination::roots(&plan.periodic().backup).into_keys());
-        tasks.chain(self.places.values().flatten().cloned()).collect()
+        tasks.chain(self.known_roots.iter().cloned()).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::agenda::Agenda;
 use crate::catalog::Catalog;
+use crate::changes::ChangeLog;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::Job;
@@ -10,7 +11,7 @@ use crate::queue::Queue;
 use crate::seal::Sealer;
 use crate::settings::Settings;
 use jiff::Timestamp;
-use larder_model::{Clock, Secret};
+use larder_model::{Clock, OperationId, Secret};
 use larder_state::{Commit, State, Transaction, Write};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -31,8 +32,11 @@ pub(crate) struct Core {
     pub(crate) runtime: Handle,
     /// Held while something is decided from the catalog, stored, and entered into it.
     pub(crate) writer: tokio::sync::Mutex<()>,
+    /// Held while a decision log is read, added to and stored.
+    pub(crate) log: tokio::sync::Mutex<()>,
     catalog: RwLock<Catalog>,
     board: Mutex<Board>,
+    changes: Mutex<ChangeLog>,
     pub(crate) operations: Operations,
     /// The tasks that see operations through, for the stop to wait for.
     pub(crate) runners: Mutex<Vec<JoinHandle<()>>>,
@@ -49,6 +53,8 @@ pub(crate) struct Board {
     pub(crate) queue: Queue<Job>,
     /// Tasks whose scheduled run waits or runs; they come back on the agenda when it has ended.
     pub(crate) pending: HashSet<TaskKey>,
+    /// Operations that end because somebody put them off.
+    pub(crate) delayed: HashSet<OperationId>,
     /// Since when ticks came without a long gap.
     pub(crate) awake_since: Timestamp,
     /// The last tick.
@@ -69,6 +75,7 @@ impl Core {
             agenda: Agenda::default(),
             queue: Queue::new(settings.max_concurrent_backups),
             pending: HashSet::new(),
+            delayed: HashSet::new(),
             awake_since: now,
             last_tick: now,
         };
@@ -80,8 +87,10 @@ impl Core {
             key,
             runtime: Handle::current(),
             writer: tokio::sync::Mutex::new(()),
+            log: tokio::sync::Mutex::new(()),
             catalog: RwLock::new(catalog),
             board: Mutex::new(board),
+            changes: Mutex::default(),
             operations,
             runners: Mutex::default(),
             wake: Notify::new(),
@@ -99,6 +108,10 @@ impl Core {
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changes(&self) -> MutexGuard<'_, ChangeLog> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

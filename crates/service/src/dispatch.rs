@@ -1,13 +1,16 @@
 //! From the wish for an operation to its end: stored, queued, started on a thread of its own, ended, stored again.
 
 use crate::core::Core;
+use crate::decision::{Decision, Decisions, Verdict};
+use crate::delay::Delayable;
 use crate::error::ServiceError;
 use crate::finish;
 use crate::identity::TaskKey;
 use crate::job::{Done, Job};
 use crate::operations::Live;
-use crate::queue::{Lane, Turn};
+use crate::queue::{Hold, Lane, Turn};
 use crate::record;
+use crate::waiting::{hold_in_words, is_ready};
 use crate::work;
 use jiff::Timestamp;
 use larder_model::operation::Progress;
@@ -45,16 +48,17 @@ impl Core {
         let asked: Vec<(Operation, NewOperation)> =
             asked.into_iter().map(|new| (self.queued(&new, now), new)).collect();
         let last = asked.last().map_or(0, |(operation, _)| operation.id);
+        let decisions = self.waiting_decisions(&asked, now);
         let mut writes = vec![record::put(record::LAST_OPERATION.to_owned(), &last)?];
         for (operation, _) in &asked {
             writes.push(record::put(record::operation(operation.id), operation)?);
         }
-        self.store(writes).await?;
+        self.store_with(decisions, writes).await?;
         let mut ids = Vec::with_capacity(asked.len());
         for (operation, new) in asked {
             let id = operation.id;
-            let scheduled = matches!(new.job, Job::Backup { scheduled: true, .. });
-            self.operations.add(operation);
+            let scheduled = matches!(&new.job, Job::Backup { cause, .. } if cause.scheduled);
+            self.operations.add(operation, Delayable::of(&new.job));
             match new.lane {
                 Some(lane) => {
                     let turn = Turn { scheduled, due: new.due, id };
@@ -66,6 +70,32 @@ impl Core {
         }
         self.start_what_may();
         Ok(ids)
+    }
+
+    /// Notes for each backup that cannot start at once why it waits.
+    fn waiting_decisions(&self, asked: &[(Operation, NewOperation)], now: Timestamp) -> Decisions {
+        let mut decisions = Decisions::default();
+        let catalog = self.catalog();
+        let board = self.board();
+        let mut places = board.queue.free_places(Lane::Backup);
+        for (operation, new) in asked {
+            let Job::Backup { key, cause, .. } = &new.job else { continue };
+            let hold = match board.queue.busy_with(&key.database) {
+                _ if !is_ready(&catalog, &new.job, now) => Hold::NotReady,
+                Some(other) => Hold::Busy(other),
+                None if places == 0 => Hold::Full(self.settings.max_concurrent_backups),
+                None => {
+                    places -= 1;
+                    continue;
+                }
+            };
+            let reason =
+                format!("{}; it waits, because {}", cause.why, hold_in_words(hold, &catalog, &new.job));
+            let decision =
+                Decision { at: now, decision: Verdict::Waits, reason, operation: Some(operation.id) };
+            decisions.note(key, decision);
+        }
+        decisions
     }
 
     fn queued(&self, new: &NewOperation, now: Timestamp) -> Operation {
@@ -96,7 +126,11 @@ impl Core {
     pub(crate) fn start_what_may(self: &Arc<Self>) {
         loop {
             // Bound to a name so that the lock is free again before the operation starts.
-            let next = self.board().queue.start_next();
+            let next = {
+                let catalog = self.catalog();
+                let now = self.now();
+                self.board().queue.start_next(|job| is_ready(&catalog, job, now))
+            };
             let Some((id, job)) = next else { return };
             self.start(id, job);
         }
@@ -117,14 +151,10 @@ impl Core {
             operation.status = OperationStatus::InProgress;
             operation.started = Some(started);
         });
-        if let Some(operation) = changed {
-            let stored = match record::put(record::operation(id), &operation) {
-                Ok(write) => self.store(vec![write]).await.map(|_| ()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = stored {
-                tracing::warn!(operation = id, %error, "could not store that an operation began");
-            }
+        if let Some(operation) = changed
+            && let Err(error) = self.note_start(&operation, &job, started).await
+        {
+            tracing::warn!(operation = id, %error, "could not store that an operation began");
         }
         tracing::info!(operation = id, job = %job, "operation begins");
         let done = self.work(id, &job, started, live).await;
@@ -132,6 +162,28 @@ impl Core {
         finish::finish(&self, id, &job, started, done).await;
         self.board().queue.finished(id);
         self.start_what_may();
+    }
+
+    /// Stores that an operation began, and why.
+    async fn note_start(
+        &self,
+        operation: &Operation,
+        job: &Job,
+        started: Timestamp,
+    ) -> Result<(), ServiceError> {
+        let mut decisions = Decisions::default();
+        if let Job::Backup { key, cause, .. } = job {
+            self.changes().run_begins(key);
+            let waited = started.duration_since(operation.created).as_secs();
+            let waited =
+                if waited > 0 { format!("; it waited {waited} s for its turn") } else { String::new() };
+            let reason = format!("{}{waited}", cause.why);
+            let at = started;
+            let operation = Some(operation.id);
+            decisions.note(key, Decision { at, decision: Verdict::Started, reason, operation });
+        }
+        let write = record::put(record::operation(operation.id), operation)?;
+        self.store_with(decisions, vec![write]).await.map(|_| ())
     }
 
     /// Does the work on a thread of its own; a panic there is an error of that operation alone.
@@ -172,9 +224,13 @@ impl Core {
 
     /// Returns the operation that waits for a task and does what is asked for, if any.
     pub(crate) fn waiting_backup(&self, key: &TaskKey, kind: BackupKind) -> Option<OperationId> {
+        let catalog = self.catalog();
+        let now = self.now();
         let board = self.board();
+        // One that the schedule asked for and that waits for its backup window is not what a person wants now.
         let found = board.queue.waiting().find(|(_, _, job)| {
             matches!(job, Job::Backup { key: other, kind: asked, .. } if other == key && (*asked == kind || *asked == BackupKind::Full))
+                && is_ready(&catalog, job, now)
         });
         found.map(|(turn, _, _)| turn.id)
     }

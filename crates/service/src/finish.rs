@@ -1,10 +1,11 @@
 //! The end of an operation: what is remembered of it.
 
 use crate::core::Core;
+use crate::decision::{Decision, Decisions, Verdict as Said};
 use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
-use crate::job::{Done, Job, Verdict};
+use crate::job::{Cause, Done, Job, Verdict};
 use crate::record::{self, StoredPlace};
 use crate::view::{DestinationStatus, LastBackup, TaskError, TaskStatus};
 use jiff::Timestamp;
@@ -23,14 +24,18 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
     let ended = core.now();
     core.operations.sample_progress();
     let Ok(mut operation) = core.operations.get(id) else { return };
-    close(&mut operation, &done, ended, core.is_stopping());
+    // Put off, and not completed before it could stop.
+    let delayed = core.board().delayed.remove(&id) && done.verdict == Verdict::Canceled;
+    let ending = Ending { stopping: core.is_stopping(), delayed };
+    close(&mut operation, &done, ended, ending);
     let status = match job {
-        Job::Backup { key, kind, .. } => {
+        Job::Backup { key, kind, cause, .. } => {
             let kind = done.kind.unwrap_or(*kind);
-            Some((key, next_status(core, key, kind, &operation, started, &done)))
+            Some((key, next_status(core, key, (kind, cause), &operation, (started, ending), &done)))
         }
         _ => None,
     };
+    let decisions = decisions(job, &operation, ending);
     let adopted = match job {
         Job::Adopt { database, .. } if done.verdict == Verdict::Completed => Some(database.as_ref()),
         _ => None,
@@ -40,7 +45,7 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
         Ok(mut writes) => match entering {
             Ok(entering) => {
                 writes.extend(entering);
-                core.store(writes).await.map(|_| ())
+                core.store_with(decisions, writes).await.map(|_| ())
             }
             Err(error) => Err(error),
         },
@@ -55,12 +60,18 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
         embedded::entered(core, database.clone());
         core.reschedule_databases(std::iter::once(&database.name));
     }
-    if let Job::Backup { key, scheduled, .. } = job {
-        if *scheduled {
+    if let Job::Backup { key, cause, .. } = job {
+        if cause.scheduled {
             core.board().pending.remove(key);
         }
+        if done.verdict != Verdict::Completed {
+            core.changes_unseen(key, started);
+        }
+        core.poll_after_run(key);
         core.reschedule(std::iter::once(key));
     }
+    // Before anybody hears that it ended: what they then ask for finds its place free.
+    core.board().queue.finished(id);
     core.operations.change(id, |current| {
         let progress = current.progress.clone();
         *current = operation;
@@ -68,8 +79,41 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
     });
 }
 
+/// Why an operation that was canceled was.
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    /// The server stops.
+    stopping: bool,
+    /// Somebody put it off.
+    delayed: bool,
+}
+
+/// Says in the decision log how a backup ended.
+fn decisions(job: &Job, operation: &Operation, ending: Ending) -> Decisions {
+    let mut decisions = Decisions::default();
+    let Job::Backup { key, .. } = job else { return decisions };
+    let (decision, reason) = match operation.status {
+        OperationStatus::Completed if operation.unchanged => {
+            (Said::Completed, "nothing changed since the last backup, so none was made".to_owned())
+        }
+        OperationStatus::Completed => (Said::Completed, "its backup is there".to_owned()),
+        OperationStatus::Faulted => {
+            (Said::Failed, operation.error.clone().unwrap_or_else(|| "it failed".to_owned()))
+        }
+        // The delay itself is noted already.
+        _ if ending.delayed => return decisions,
+        _ if ending.stopping => {
+            (Said::Aborted, "the server was stopped; the run is made up for at the next start".to_owned())
+        }
+        _ => (Said::Aborted, "somebody aborted it".to_owned()),
+    };
+    let at = operation.ended.unwrap_or(operation.created);
+    decisions.note(key, Decision { at, decision, reason, operation: Some(operation.id) });
+    decisions
+}
+
 /// Writes the verdict into the operation.
-fn close(operation: &mut Operation, done: &Done, ended: Timestamp, stopping: bool) {
+fn close(operation: &mut Operation, done: &Done, ended: Timestamp, ending: Ending) {
     operation.ended = Some(ended);
     operation.backup_kind = done.kind.or(operation.backup_kind);
     operation.unchanged = done.unchanged;
@@ -86,7 +130,11 @@ fn close(operation: &mut Operation, done: &Done, ended: Timestamp, stopping: boo
         }
         Verdict::Canceled => {
             operation.status = OperationStatus::Canceled;
-            let cause = if stopping { "the server was stopped" } else { "the operation was aborted" };
+            let cause = match ending {
+                Ending { delayed: true, .. } => "the backup was put off, and goes on at its time",
+                Ending { stopping: true, .. } => "the server was stopped",
+                Ending { .. } => "the operation was aborted",
+            };
             operation.error = Some(format!("{cause}; nothing needs to be cleaned up"));
         }
     }
@@ -95,18 +143,21 @@ fn close(operation: &mut Operation, done: &Done, ended: Timestamp, stopping: boo
 fn next_status(
     core: &Core,
     key: &TaskKey,
-    kind: BackupKind,
+    (kind, cause): (BackupKind, &Cause),
     operation: &Operation,
-    started: Timestamp,
+    (started, ending): (Timestamp, Ending),
     done: &Done,
 ) -> TaskStatus {
     let mut status = core.catalog().status(key);
     status.last_operation = Some(operation.id);
     status.version += 1;
-    if done.verdict == Verdict::Canceled && core.is_stopping() {
-        // Not an attempt: the run is still owed, and is caught up at the next start.
+    if done.verdict == Verdict::Canceled && (ending.stopping || ending.delayed) {
+        // Not an attempt: the run is still owed, and is made up for at the next start or when the delay is over.
         return status;
     }
+    status.delay_until = None;
+    status.original_backup_time = None;
+    status.delayed_kind = None;
     match kind {
         BackupKind::Full => status.last_full_attempt = Some(started),
         BackupKind::Incremental => status.last_incremental_attempt = Some(started),
@@ -134,6 +185,7 @@ fn next_status(
             BackupKind::Incremental => status.last_incremental_backup = Some(good.time),
         }
         status.position.clone_from(&good.position);
+        status.served.extend(cause.periodicities.iter().map(|periodicity| (*periodicity, started)));
         status.last_etag = good.position.as_deref().and_then(|position| position.parse().ok());
         let proved =
             done.unchanged.then(|| status.last_good.clone()).flatten().filter(|last| last.id == good.id);
@@ -235,7 +287,7 @@ fn remember(core: &Core, database: &DatabaseName, status: Option<&(&TaskKey, Tas
         catalog.statuses.insert((*key).clone(), status.clone());
     }
     if !done.roots.is_empty() {
-        catalog.places.entry(database.clone()).or_default().extend(done.roots.iter().cloned());
+        catalog.add_places(database, done.roots.iter().cloned());
     }
     if let Some(verification) = &done.verification {
         catalog.verified.insert(verification.backup.clone(), verification.differences.is_empty());

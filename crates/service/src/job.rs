@@ -7,8 +7,9 @@ use crate::request::{BackupChoice, RestoreRequest};
 use crate::view::{FailureCause, Verification};
 use jiff::Timestamp;
 use larder_model::operation::DestinationOutcome;
-use larder_model::task::BackupConfiguration;
+use larder_model::task::{BackupConfiguration, Periodicity};
 use larder_model::{BackupId, BackupKind, Database};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What is to be done.
@@ -20,8 +21,8 @@ pub(crate) enum Job {
         key: TaskKey,
         /// What is asked for; it becomes full by itself where there is nothing to go on from.
         kind: BackupKind,
-        /// Whether the schedule asked for it.
-        scheduled: bool,
+        /// Why it is made.
+        cause: Cause,
         /// What is backed up where, for a backup that no task is behind.
         once: Option<Arc<BackupConfiguration>>,
     },
@@ -61,6 +62,30 @@ pub(crate) enum Job {
         /// Whether every byte is read.
         read_data: bool,
     },
+}
+
+/// Why a backup is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    /// Whether the schedule asked for it, and not a person.
+    pub(crate) scheduled: bool,
+    /// When it should have begun.
+    pub(crate) due: Timestamp,
+    /// Why, in words that follow "it was started, because".
+    pub(crate) why: String,
+    /// What it is kept as.
+    pub(crate) periodicities: BTreeSet<Periodicity>,
+}
+
+impl Cause {
+    /// Somebody asked for it.
+    pub(crate) fn asked(now: Timestamp, periodicity: Periodicity) -> Self {
+        let why = match periodicity {
+            Periodicity::Shutdown => "the host is going down",
+            _ => "somebody asked for it",
+        };
+        Self { scheduled: false, due: now, why: why.to_owned(), periodicities: BTreeSet::from([periodicity]) }
+    }
 }
 
 /// How an operation ended.

@@ -4,8 +4,11 @@
 
 mod agenda;
 mod catalog;
+mod changes;
 mod core;
 mod credentials;
+mod decision;
+mod delay;
 mod derivation;
 mod destination;
 mod discovery;
@@ -17,8 +20,10 @@ mod health;
 mod identity;
 mod job;
 mod location;
+mod meter;
 mod operations;
 mod plan;
+mod planning;
 mod progress;
 mod queue;
 mod reconcile;
@@ -33,23 +38,28 @@ mod shelf;
 mod show;
 mod sources;
 mod staging;
+mod standing;
 mod stored;
 mod tasks;
+mod timing;
 mod validation;
 mod view;
+mod waiting;
 mod work;
 
 pub use credentials::OPEN_PASSWORD;
+pub use decision::{DECISIONS_KEPT, Decision, Verdict};
 pub use derivation::{covers, derive, derived_name};
 pub use embedded::Deleted;
 pub use error::{ErrorKind, ServiceError};
 pub use location::LocatedPoint;
-pub use request::{BackupChoice, OperationFilter, RestoreInto, RestoreRequest};
+pub use request::{BackupChoice, KeptBackup, OperationFilter, RestoreInto, RestoreRequest};
 pub use service::Service;
-pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, Settings};
+pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_START_SPREAD, Settings};
 pub use shelf::{Restored, Shelf};
 pub use tasks::{Stored, TaskSelector};
 pub use view::{
     DatabaseView, DestinationStatus, DestinationView, FailureCause, Health, LastBackup, NextRun, Overview,
     ResticAccess, Running, TaskError, TaskStatus, TaskView, Verification,
 };
+pub use waiting::QueueEntry;

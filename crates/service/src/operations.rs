@@ -1,16 +1,17 @@
 //! Operations: their numbers, how they stand, and who waits for them.
 
+use crate::delay::Delayable;
 use crate::derivation::same_name;
 use crate::error::ServiceError;
-use crate::identity::TaskUid;
+use crate::identity::{TaskKey, TaskUid};
+use crate::meter::Meter;
 use crate::record;
 use crate::request::OperationFilter;
-use larder_model::operation::Progress;
 use larder_model::{Cancel, Counters, DatabaseName, Operation, OperationId, OperationKind, OperationStatus};
 use larder_state::{State, Write};
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::{broadcast, watch};
 
 /// How many changes a slow listener may fall behind.
@@ -28,7 +29,15 @@ pub(crate) struct Operations {
 struct Inner {
     last_id: OperationId,
     all: BTreeMap<OperationId, Operation>,
-    live: BTreeMap<OperationId, Live>,
+    live: BTreeMap<OperationId, Measured>,
+}
+
+/// An operation that has not ended, with what measures its pace and what it takes to put it off.
+#[derive(Debug, Default)]
+struct Measured {
+    live: Live,
+    meter: Meter,
+    delayable: Option<Delayable>,
 }
 
 /// How to reach an operation that has not ended.
@@ -75,9 +84,9 @@ impl Operations {
     }
 
     /// Adds a new operation, once it is stored.
-    pub(crate) fn add(&self, operation: Operation) {
+    pub(crate) fn add(&self, operation: Operation, delayable: Option<Delayable>) {
         let mut inner = self.lock();
-        inner.live.insert(operation.id, Live::default());
+        inner.live.insert(operation.id, Measured { delayable, ..Measured::default() });
         inner.all.insert(operation.id, operation.clone());
         drop(inner);
         let _ = self.changes.send(operation);
@@ -86,10 +95,10 @@ impl Operations {
     /// Changes an operation, tells whoever listens, and returns it.
     pub(crate) fn change(&self, id: OperationId, change: impl FnOnce(&mut Operation)) -> Option<Operation> {
         let mut inner = self.lock();
-        let counters = inner.live.get(&id).map(|live| Arc::clone(&live.counters));
-        let operation = inner.all.get_mut(&id)?;
-        if let Some(counters) = counters {
-            operation.progress = sample(&counters);
+        let Inner { all, live, .. } = &mut *inner;
+        let operation = all.get_mut(&id)?;
+        if let Some(Measured { live, meter, .. }) = live.get_mut(&id) {
+            operation.progress = meter.look(&live.counters, Instant::now());
         }
         change(operation);
         let changed = operation.clone();
@@ -109,9 +118,9 @@ impl Operations {
         let mut moved = Vec::new();
         let mut inner = self.lock();
         let Inner { all, live, .. } = &mut *inner;
-        for (id, live) in live {
+        for (id, Measured { live, meter, .. }) in live {
             if let Some(operation) = all.get_mut(id).filter(|o| o.status == OperationStatus::InProgress) {
-                let progress = sample(&live.counters);
+                let progress = meter.look(&live.counters, Instant::now());
                 if progress != operation.progress {
                     operation.progress = progress;
                     moved.push(operation.clone());
@@ -126,7 +135,27 @@ impl Operations {
 
     /// Returns how to reach an operation; `None` once it has ended.
     pub(crate) fn live(&self, id: OperationId) -> Option<Live> {
-        self.lock().live.get(&id).cloned()
+        self.lock().live.get(&id).map(|measured| measured.live.clone())
+    }
+
+    /// Returns what it takes to put an operation off; `None` for one that has ended, or is no backup of a task.
+    pub(crate) fn delayable(&self, id: OperationId) -> Option<Delayable> {
+        self.lock().live.get(&id).and_then(|measured| measured.delayable.clone())
+    }
+
+    /// Returns the backup of a task that runs, or the first that waits.
+    pub(crate) fn of_task(&self, key: &TaskKey) -> Option<OperationId> {
+        let inner = self.lock();
+        let of_it =
+            inner.live.iter().filter(|(_, one)| one.delayable.as_ref().is_some_and(|d| d.key == *key));
+        let runs =
+            |id: &OperationId| inner.all.get(id).is_some_and(|o| o.status == OperationStatus::InProgress);
+        of_it.map(|(id, _)| *id).min_by_key(|id| (!runs(id), *id))
+    }
+
+    /// Says whether nothing runs or waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().live.is_empty()
     }
 
     /// Lists what has not ended, oldest first.
@@ -226,17 +255,5 @@ fn end_abandoned(operation: &mut Operation, now: jiff::Timestamp) {
         operation.status = OperationStatus::Faulted;
         operation.error =
             Some("the server stopped while it ran; nothing needs to be cleaned up, run it again".to_owned());
-    }
-}
-
-fn sample(counters: &Counters) -> Progress {
-    Progress {
-        bytes_done: counters.bytes_done.load(Relaxed),
-        bytes_total: counters.bytes_total.load(Relaxed),
-        bytes_read: counters.bytes_read.load(Relaxed),
-        bytes_stored: counters.bytes_stored.load(Relaxed),
-        items_done: counters.items_done.load(Relaxed),
-        items_total: counters.items_total.load(Relaxed),
-        current: counters.current(),
     }
 }

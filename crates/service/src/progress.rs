@@ -12,7 +12,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     let mut stopping = core.stopping.subscribe();
     let mut changes = core.operations.subscribe();
     while !*stopping.borrow_and_update() {
-        if core.operations.unfinished().is_empty() {
+        if core.operations.is_idle() {
             // Wakes when an operation is added; a lag only means that there was much to hear.
             tokio::select! {
                 _ = changes.recv() => {}

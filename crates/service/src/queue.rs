@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use larder_model::{DatabaseName, OperationId};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// Work that takes turns with its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,13 +24,26 @@ pub(crate) struct Turn {
     pub(crate) id: OperationId,
 }
 
+/// Why an operation does not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It may not start now, whatever else happens.
+    NotReady,
+    /// Another operation of its database runs.
+    Busy(OperationId),
+    /// As many run as may.
+    Full(usize),
+    /// Those before it come first.
+    Behind,
+}
+
 /// Operations that wait and run; `T` is what is to be done.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     waiting: BTreeMap<Turn, (DatabaseName, Lane, T)>,
     turns: HashMap<OperationId, Turn>,
     running: HashMap<OperationId, (DatabaseName, Lane)>,
-    busy: HashSet<DatabaseName>,
+    busy: HashMap<DatabaseName, OperationId>,
     limit: usize,
 }
 
@@ -41,7 +54,7 @@ impl<T> Queue<T> {
             waiting: BTreeMap::new(),
             turns: HashMap::new(),
             running: HashMap::new(),
-            busy: HashSet::new(),
+            busy: HashMap::new(),
             limit: limit.max(1),
         }
     }
@@ -52,25 +65,42 @@ impl<T> Queue<T> {
         self.waiting.insert(turn, (database, lane, work));
     }
 
-    /// Takes the next operation that may start, and counts it as running until [`Queue::finished`].
-    pub(crate) fn start_next(&mut self) -> Option<(OperationId, T)> {
-        let free = |lane| self.running.values().filter(|(_, other)| *other == lane).count() < self.limit;
-        let (backup, proof) = (free(Lane::Backup), free(Lane::Proof));
+    /// Returns how many more may start in a lane.
+    pub(crate) fn free_places(&self, lane: Lane) -> usize {
+        let running = self.running.values().filter(|(_, other)| *other == lane).count();
+        let waiting = self.waiting.values().filter(|(_, other, _)| *other == lane).count();
+        self.limit.saturating_sub(running + waiting)
+    }
+
+    /// Returns what runs for a database.
+    pub(crate) fn busy_with(&self, database: &DatabaseName) -> Option<OperationId> {
+        self.busy.get(database).copied()
+    }
+
+    fn is_free(&self, lane: Lane) -> bool {
+        self.running.values().filter(|(_, other)| *other == lane).count() < self.limit
+    }
+
+    /// Takes the next operation that may start, and counts it as running until [`Queue::finished`]. What `ready` says no
+    /// to keeps its place.
+    pub(crate) fn start_next(&mut self, ready: impl Fn(&T) -> bool) -> Option<(OperationId, T)> {
+        let (backup, proof) = (self.is_free(Lane::Backup), self.is_free(Lane::Proof));
         if !backup && !proof {
             return None;
         }
-        let may_start = |database: &DatabaseName, lane| {
+        let may_start = |database: &DatabaseName, lane, work: &T| {
             let free = match lane {
                 Lane::Backup => backup,
                 Lane::Proof => proof,
             };
-            free && !self.busy.contains(database)
+            free && !self.busy.contains_key(database) && ready(work)
         };
-        let (turn, _) = self.waiting.iter().find(|(_, (database, lane, _))| may_start(database, *lane))?;
+        let (turn, _) =
+            self.waiting.iter().find(|(_, (database, lane, work))| may_start(database, *lane, work))?;
         let turn = *turn;
         let (database, lane, work) = self.waiting.remove(&turn)?;
         self.turns.remove(&turn.id);
-        self.busy.insert(database.clone());
+        self.busy.insert(database.clone(), turn.id);
         self.running.insert(turn.id, (database, lane));
         Some((turn.id, work))
     }
@@ -92,6 +122,24 @@ impl<T> Queue<T> {
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (&Turn, &DatabaseName, &T)> {
         self.waiting.iter().map(|(turn, (database, _, work))| (turn, database, work))
     }
+
+    /// Lists what waits, in its order, each with what holds it.
+    pub(crate) fn held(
+        &self,
+        ready: impl Fn(&T) -> bool,
+    ) -> impl Iterator<Item = (&Turn, &DatabaseName, &T, Hold)> {
+        let (backup, proof) = (self.is_free(Lane::Backup), self.is_free(Lane::Proof));
+        self.waiting.iter().map(move |(turn, (database, lane, work))| {
+            let free = if *lane == Lane::Backup { backup } else { proof };
+            let hold = match self.busy.get(database) {
+                _ if !ready(work) => Hold::NotReady,
+                Some(other) => Hold::Busy(*other),
+                None if !free => Hold::Full(self.limit),
+                None => Hold::Behind,
+            };
+            (turn, database, work, hold)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -104,7 +152,11 @@ mod tests {
     }
 
     fn started(queue: &mut Queue<()>) -> Vec<OperationId> {
-        std::iter::from_fn(|| queue.start_next().map(|(id, ())| id)).collect()
+        std::iter::from_fn(|| queue.start_next(|()| true).map(|(id, ())| id)).collect()
+    }
+
+    fn holds(queue: &Queue<()>) -> Vec<(OperationId, Hold)> {
+        queue.held(|()| true).map(|(turn, _, (), hold)| (turn.id, hold)).collect()
     }
 
     #[test]
@@ -124,6 +176,7 @@ mod tests {
         push(&mut queue, 3, "a", 200, true, Lane::Proof);
         push(&mut queue, 4, "b", 300, true, Lane::Backup);
         assert_eq!(started(&mut queue), [1, 4]);
+        assert_eq!(holds(&queue), [(2, Hold::Busy(1)), (3, Hold::Busy(1))]);
         queue.finished(1);
         assert_eq!(started(&mut queue), [2]);
         queue.finished(2);
@@ -138,10 +191,20 @@ mod tests {
         }
         push(&mut queue, 5, "db5", 100, true, Lane::Proof);
         assert_eq!(started(&mut queue), [1, 2, 5]);
+        assert_eq!(holds(&queue), [(3, Hold::Full(2)), (4, Hold::Full(2))]);
         queue.finished(5);
         assert_eq!(started(&mut queue), [0; 0]);
         queue.finished(2);
         assert_eq!(started(&mut queue), [3]);
+    }
+
+    #[test]
+    fn what_is_not_ready_keeps_its_place_and_holds_nobody_up() {
+        let mut queue = Queue::new(2);
+        push(&mut queue, 1, "a", 100, true, Lane::Backup);
+        assert!(queue.start_next(|()| false).is_none());
+        assert!(queue.held(|()| false).all(|(_, _, (), hold)| hold == Hold::NotReady));
+        assert_eq!(started(&mut queue), [1]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) const TASKS: &str = "task/";
 pub(crate) const SECRETS: &str = "secret/";
 pub(crate) const EXCEPTIONS: &str = "derived/";
 pub(crate) const STATUSES: &str = "status/";
+pub(crate) const DECISIONS: &str = "decision/";
 pub(crate) const OPERATIONS: &str = "operation/";
 pub(crate) const PLACES: &str = "place/";
 pub(crate) const VERIFICATIONS: &str = "verification/";
@@ -72,6 +73,11 @@ pub(crate) fn status(key: &TaskKey) -> String {
     format!("{STATUSES}{}/{}", key.database, key.task)
 }
 
+pub(crate) fn decisions(key: &TaskKey) -> String {
+    format!("{DECISIONS}{}/{}", key.database, key.task)
+}
+
+/// Numbers are padded, so that the order of keys is the order of operations.
 pub(crate) fn operation(id: OperationId) -> String {
     format!("{OPERATIONS}{id:020}")
 }

@@ -2,7 +2,7 @@
 
 use crate::error::ServiceError;
 use jiff::Timestamp;
-use larder_model::{OperationKind, OperationStatus, Secret};
+use larder_model::{OperationKind, OperationStatus, RestorePoint, Secret};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -80,4 +80,15 @@ pub struct OperationFilter {
     pub status: Option<OperationStatus>,
     /// At most so many, the newest; all where nothing is said.
     pub limit: Option<usize>,
+}
+
+/// A backup, and the rules that keep it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct KeptBackup {
+    /// The backup.
+    pub backup: RestorePoint,
+    /// Every rule that keeps it, in words; none where it would be removed.
+    pub rules: Vec<String>,
 }

@@ -4,10 +4,12 @@ use crate::core::Core;
 use crate::dispatch::NewOperation;
 use crate::error::ServiceError;
 use crate::identity::{TaskKey, TaskUid};
-use crate::job::Job;
+use crate::job::{Cause, Job};
+use crate::plan::Plan;
+use crate::planning::Planner;
 use crate::queue::Lane;
 use jiff::{SignedDuration, Timestamp};
-use larder_model::{BackupKind, DatabaseName, OperationKind};
+use larder_model::{BackupKind, Database, DatabaseName, OperationKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +58,8 @@ pub(crate) async fn tick(core: &Arc<Core>) -> Result<usize, ServiceError> {
             // What turned out not to be due gets its next moment. The loop looks at the agenda after every tick, so
             // it must not be woken by its own.
             core.put_on_agenda(due.iter());
+            // What waited for its backup window may find it open.
+            core.start_what_may();
             Ok(count)
         }
         Err(error) => {
@@ -69,7 +73,7 @@ pub(crate) async fn tick(core: &Arc<Core>) -> Result<usize, ServiceError> {
     }
 }
 
-fn take_due(core: &Core, now: Timestamp) -> Vec<TaskKey> {
+fn take_due(core: &Arc<Core>, now: Timestamp) -> Vec<TaskKey> {
     let set_back = {
         let mut board = core.board();
         let gap = now.duration_since(board.last_tick);
@@ -92,54 +96,110 @@ fn take_due(core: &Core, now: Timestamp) -> Vec<TaskKey> {
 /// Makes the operation for a task that the agenda says is due, if it is.
 fn due_operation(core: &Core, key: &TaskKey, now: Timestamp) -> Option<NewOperation> {
     let catalog = core.catalog();
-    let database = catalog.databases.get(&key.database)?;
-    let plan = catalog.plan(key.task)?;
-    if !plan.applies(database) || catalog.rests(&database.name, plan) {
-        return None;
-    }
+    let (database, task) = catalog.task(key)?;
     let mut board = core.board();
-    let attempts = catalog.attempts(database, plan, board.awake_since);
-    let run = plan.schedule.due(&attempts, now)?;
-    if !board.pending.insert(key.clone()) {
+    let planner = Planner { core, catalog: &catalog, now };
+    let plan = planner.appointment(key, database, task, &board)?;
+    // Levelling may have put it a little later than its moment; within a window the agenda's word counts.
+    let begins = if plan.run.latest > plan.run.time { plan.run.time } else { plan.begins };
+    let closed = plan.original.is_none() && task.schedule.opens(now) != now;
+    if begins > now || closed || board.pending.contains(key) {
         return None;
     }
-    let kind = if catalog.status(key).last_full_backup.is_none() { BackupKind::Full } else { run.kind };
-    Some(NewOperation {
+    let status = catalog.status(key);
+    let attempts = planner.attempts(key, database, task, board.awake_since);
+    let by_schedule = task.schedule.due(&attempts, now);
+    // A full that came due meanwhile wins over what was put off.
+    let kind = match by_schedule {
+        _ if status.last_full_backup.is_none() => BackupKind::Full,
+        Some(run) if run.kind == BackupKind::Full || status.delay_until.is_none() => run.kind,
+        _ => plan.run.kind,
+    };
+    let why = match status.delay_until {
+        Some(until) => format!("it was put off until {}", shown(until, task)),
+        None => why(task, &task.schedule.reasons(&attempts, now), plan.run.time, &board, now),
+    };
+    let periodicities = task.schedule.owed(&status.served, &attempts, now, kind);
+    let due = by_schedule.map_or(plan.run.time, |run| run.time.min(plan.run.time));
+    board.pending.insert(key.clone());
+    let cause = Cause { scheduled: true, due, why, periodicities };
+    Some(backup(database, task, kind, cause))
+}
+
+/// Makes the wish for a backup by a task.
+pub(crate) fn backup(database: &Arc<Database>, task: &Plan, kind: BackupKind, cause: Cause) -> NewOperation {
+    let key = TaskKey { database: database.name.clone(), task: task.uid };
+    NewOperation {
         kind: OperationKind::Backup,
         backup_kind: Some(kind),
         database: Arc::clone(database),
-        task: Some(plan.shown_name()),
-        due: run.time,
+        task: Some(task.shown_name()),
+        due: cause.due,
         lane: Some(Lane::Backup),
-        job: Job::Backup { key: key.clone(), kind, scheduled: true, once: None },
-    })
+        job: Job::Backup { key, kind, cause, once: None },
+    }
+}
+
+fn shown(time: Timestamp, task: &Plan) -> String {
+    time.to_zoned(task.schedule.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// Says why a run is due, and why not earlier.
+fn why(
+    task: &Plan,
+    entries: &[String],
+    due: Timestamp,
+    board: &crate::core::Board,
+    now: Timestamp,
+) -> String {
+    let mut why = format!("{} made it due at {}", entries.join(" and "), shown(due, task));
+    if due < board.awake_since {
+        why.push_str("; nobody was there then, so it is caught up once");
+    } else if now.duration_since(due) > SLEPT {
+        why.push_str("; starts are spread, so that not all begin at once");
+    }
+    why
 }
 
 impl Core {
     /// Puts tasks on the agenda at their next moment, or strikes them off, and wakes the loop.
-    pub(crate) fn reschedule<'a>(&self, keys: impl Iterator<Item = &'a TaskKey>) {
+    pub(crate) fn reschedule<'a>(self: &Arc<Self>, keys: impl Iterator<Item = &'a TaskKey>) {
         self.put_on_agenda(keys);
         self.wake.notify_one();
     }
 
-    fn put_on_agenda<'a>(&self, keys: impl Iterator<Item = &'a TaskKey>) {
-        let now = self.now();
-        let catalog = self.catalog();
-        let mut board = self.board();
-        let awake_since = board.awake_since;
-        for key in keys {
-            let next = match (catalog.databases.get(&key.database), catalog.plan(key.task)) {
-                (Some(database), Some(plan)) if !board.pending.contains(key) => {
-                    catalog.next_run(database, plan, awake_since, now).map(|run| run.time)
+    fn put_on_agenda<'a>(self: &Arc<Self>, keys: impl Iterator<Item = &'a TaskKey>) {
+        let mut watches = Vec::new();
+        {
+            let catalog = self.catalog();
+            let mut board = self.board();
+            let planner = Planner { core: self, catalog: &catalog, now: self.now() };
+            for key in keys {
+                let found = catalog.task(key).filter(|(database, task)| catalog.runs(database, task));
+                let next = found.and_then(|(database, task)| {
+                    let waits = board.pending.contains(key);
+                    (!waits).then(|| planner.appointment(key, database, task, &board)).flatten()
+                });
+                board.agenda.set(key, next.map(|plan| plan.begins));
+                let watched = found.filter(|(_, task)| task.schedule.after_changes().is_some());
+                let with_source = watched.and_then(|(database, _)| {
+                    Some((Arc::clone(database), catalog.sources.get(&database.source)?.clone()))
+                });
+                if with_source.is_some() || self.changes().is_watched_for(key) {
+                    watches.push((key.clone(), with_source));
                 }
-                _ => None,
-            };
-            board.agenda.set(key, next);
+            }
+        }
+        for (key, wanted) in watches {
+            self.watch_for(&key, wanted.as_ref().map(|(database, source)| (&**database, source)));
         }
     }
 
     /// Puts every task of some databases on the agenda.
-    pub(crate) fn reschedule_databases<'a>(&self, databases: impl Iterator<Item = &'a DatabaseName>) {
+    pub(crate) fn reschedule_databases<'a>(
+        self: &Arc<Self>,
+        databases: impl Iterator<Item = &'a DatabaseName>,
+    ) {
         let keys: Vec<TaskKey> = {
             let catalog = self.catalog();
             let tasks: Vec<TaskUid> = catalog.server_wide().map(|plan| plan.uid).collect();
@@ -154,14 +214,21 @@ impl Core {
     }
 
     /// Puts a server-wide task of every database on the agenda.
-    pub(crate) fn reschedule_task(&self, task: TaskUid) {
+    pub(crate) fn reschedule_task(self: &Arc<Self>, task: TaskUid) {
         let key = |database: &DatabaseName| TaskKey { database: database.clone(), task };
         let keys: Vec<TaskKey> = self.catalog().databases.keys().map(key).collect();
+        {
+            // What was chosen within an old window says nothing about a new one.
+            let mut board = self.board();
+            for key in &keys {
+                board.agenda.set(key, None);
+            }
+        }
         self.reschedule(keys.iter());
     }
 
     /// Makes the agenda anew.
-    pub(crate) fn reschedule_all(&self) {
+    pub(crate) fn reschedule_all(self: &Arc<Self>) {
         self.board().agenda.clear();
         let databases: Vec<DatabaseName> = self.catalog().databases.keys().cloned().collect();
         self.reschedule_databases(databases.iter());

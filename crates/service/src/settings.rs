@@ -11,6 +11,9 @@ pub const DEFAULT_DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
 /// How many finished operations the history keeps, unless said otherwise.
 pub const DEFAULT_HISTORY_LIMIT: usize = 10_000;
 
+/// Within which time the backups of a server-wide task with many databases begin, unless said otherwise.
+pub const DEFAULT_START_SPREAD: Duration = Duration::from_secs(30 * 60);
+
 /// What the service is told at start; the binary takes it from `larder.toml`, the host and the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,6 +25,8 @@ pub struct Settings {
     pub discovery_interval: Duration,
     /// How many backups run at the same time; at least 1.
     pub max_concurrent_backups: usize,
+    /// Within which time after their moment the backups of a server-wide task with many databases begin.
+    pub start_spread: Duration,
     /// The zone of schedules that name none.
     pub time_zone: TimeZone,
     /// The host's name, kept on every backup.
@@ -53,6 +58,7 @@ impl Settings {
             staging_directory: data_directory.join("staging"),
             discovery_interval: DEFAULT_DISCOVERY_INTERVAL,
             max_concurrent_backups: 1,
+            start_spread: DEFAULT_START_SPREAD,
             time_zone: TimeZone::UTC,
             hostname: String::new(),
             username: String::new(),

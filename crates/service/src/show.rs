@@ -1,19 +1,19 @@
 //! Views: what pages and commands show, made from the catalog for one moment.
 
 use crate::catalog::Catalog;
-use crate::core::Core;
+use crate::core::{Board, Core};
 use crate::destination;
 use crate::error::ServiceError;
 use crate::health::{self, Standing};
 use crate::identity::{TaskKey, TaskUid};
 use crate::plan::Plan;
+use crate::planning::{Appointment, Planner};
 use crate::tasks::{TaskSelector, derived};
 use crate::view::{DatabaseView, Health, LastBackup, NextRun, Overview, Running, TaskView};
 use jiff::Timestamp;
 use larder_model::{
     BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId, OperationKind, OperationStatus,
 };
-use larder_schedule::Run;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -31,7 +31,8 @@ struct Activity {
 /// One look at everything.
 struct Look<'a> {
     catalog: &'a Catalog,
-    awake_since: Timestamp,
+    board: &'a Board,
+    planner: Planner<'a>,
     now: Timestamp,
     activity: HashMap<DatabaseName, Activity>,
 }
@@ -61,12 +62,28 @@ impl Core {
     fn look<T>(&self, show: impl FnOnce(&Look<'_>) -> T) -> T {
         let activity = self.activity();
         let catalog = self.catalog();
-        let awake_since = self.board().awake_since;
-        show(&Look { catalog: &catalog, awake_since, now: self.now(), activity })
+        let board = self.board();
+        let now = self.now();
+        let planner = Planner { core: self, catalog: &catalog, now };
+        show(&Look { catalog: &catalog, board: &board, planner, now, activity })
     }
 
     pub(crate) fn show_databases(&self) -> Vec<DatabaseView> {
         self.look(|look| look.catalog.databases.values().map(|database| look.database(database)).collect())
+    }
+
+    /// Shows `count` databases after the first `start`, and how many there are.
+    pub(crate) fn show_databases_page(&self, start: usize, count: usize) -> (Vec<DatabaseView>, usize) {
+        self.look(|look| {
+            let databases = look.catalog.databases.values();
+            let page = databases.skip(start).take(count).map(|database| look.database(database));
+            (page.collect(), look.catalog.databases.len())
+        })
+    }
+
+    /// Lists the names of `count` databases after the first `start`.
+    pub(crate) fn database_names(&self, start: usize, count: usize) -> Vec<DatabaseName> {
+        self.catalog().databases.keys().skip(start).take(count).cloned().collect()
     }
 
     pub(crate) fn show_database(&self, name: &str) -> Result<DatabaseView, ServiceError> {
@@ -99,19 +116,21 @@ impl Core {
     ) -> Result<Vec<NextRun>, ServiceError> {
         let catalog = self.catalog();
         let now = self.now();
-        let awake_since = self.board().awake_since;
+        let board = self.board();
+        let planner = Planner { core: self, catalog: &catalog, now };
         let plans: Vec<&Arc<Plan>> = match task {
             Some(name) => vec![catalog.template(name)?],
             None => catalog.server_wide().collect(),
         };
         let mut runs: Vec<NextRun> = Vec::new();
         let add = |runs: &mut Vec<NextRun>, database: &Database, plan: &Plan| {
-            let Some(first) = catalog.next_run(database, plan, awake_since, now) else { return };
-            let rest = plan.schedule.upcoming(first.time.max(now), count.saturating_sub(1));
-            let mut never = catalog.status(&key(database, plan)).last_full_backup.is_none();
-            for run in std::iter::once(first).chain(rest) {
-                let kind = if std::mem::take(&mut never) { BackupKind::Full } else { run.kind };
-                runs.push(named(database, plan, Run { kind, ..run }));
+            let key = key(database, plan);
+            let Some(first) = planner.appointment(&key, database, plan, &board) else { return };
+            let rest = plan.schedule.upcoming(first.run.time.max(now), count.saturating_sub(1));
+            let rest = rest.into_iter().map(Appointment::of);
+            let mut never = catalog.status(&key).last_full_backup.is_none();
+            for appointment in std::iter::once(first).chain(rest) {
+                runs.push(named(database, plan, &appointment, std::mem::take(&mut never)));
             }
         };
         for plan in plans {
@@ -133,29 +152,35 @@ impl Core {
     }
 
     pub(crate) fn show_overview(&self) -> Overview {
-        let views = self.show_databases();
-        let mut counts: BTreeMap<Health, usize> = BTreeMap::new();
-        for view in &views {
-            *counts.entry(view.health).or_default() += 1;
-        }
-        let protected = views.iter().filter(|view| !view.tasks.is_empty());
-        let last_good = protected.filter_map(|view| {
-            view.last_good_backup.as_ref().map(|last| (view.database.name.clone(), last.time))
-        });
         let running: Vec<Operation> = self.operations.unfinished();
-        Overview {
-            now: self.now(),
-            databases: counts.into_iter().collect(),
-            oldest_good_backup: last_good.min_by_key(|(_, time)| *time),
-            running,
-            next_run: views.into_iter().filter_map(|view| view.next_run).min_by_key(|run| run.time),
-            source_errors: self
-                .catalog()
-                .source_errors
-                .iter()
-                .map(|(name, e)| (name.clone(), e.clone()))
-                .collect(),
-        }
+        self.look(|look| {
+            let mut counts: BTreeMap<Health, usize> = BTreeMap::new();
+            let mut oldest: Option<(DatabaseName, Timestamp)> = None;
+            let mut next: Option<NextRun> = None;
+            // One view at a time: those of very many databases would not be small.
+            for view in look.catalog.databases.values().map(|database| look.database(database)) {
+                *counts.entry(view.health).or_default() += 1;
+                if let Some(last) = view.last_good_backup.filter(|_| !view.tasks.is_empty())
+                    && oldest.as_ref().is_none_or(|(_, time)| last.time < *time)
+                {
+                    oldest = Some((view.database.name.clone(), last.time));
+                }
+                if let Some(run) = view.next_run
+                    && next.as_ref().is_none_or(|next| run.time < next.time)
+                {
+                    next = Some(run);
+                }
+            }
+            let errors = look.catalog.source_errors.iter();
+            Overview {
+                now: look.now,
+                databases: counts.into_iter().collect(),
+                oldest_good_backup: oldest,
+                running,
+                next_run: next,
+                source_errors: errors.map(|(name, error)| (name.clone(), error.clone())).collect(),
+            }
+        })
     }
 }
 
@@ -163,9 +188,16 @@ fn key(database: &Database, plan: &Plan) -> TaskKey {
     TaskKey { database: database.name.clone(), task: plan.uid }
 }
 
-fn named(database: &Database, plan: &Plan, run: Run) -> NextRun {
-    let database = database.name.clone();
-    NextRun { database, task: plan.shown_name(), kind: run.kind, time: run.time, original: None }
+/// Shows a run; the first of a task is full whatever its schedule says.
+fn named(database: &Database, plan: &Plan, appointment: &Appointment, first: bool) -> NextRun {
+    NextRun {
+        database: database.name.clone(),
+        task: plan.shown_name(),
+        kind: if first { BackupKind::Full } else { appointment.run.kind },
+        time: appointment.run.time,
+        begins: appointment.begins,
+        original: appointment.original,
+    }
 }
 
 fn keep_earliest(runs: &mut Vec<NextRun>, count: usize) {
@@ -213,11 +245,9 @@ impl Look<'_> {
     fn task(&self, database: &Database, plan: &Plan) -> TaskView {
         let key = key(database, plan);
         let status = self.catalog.status(&key);
-        let run = self.catalog.next_run(database, plan, self.awake_since, self.now);
-        let next_run = run.map(|run| {
-            let kind = if status.last_full_backup.is_none() { BackupKind::Full } else { run.kind };
-            named(database, plan, Run { kind, ..run })
-        });
+        let first = status.last_full_backup.is_none();
+        let appointment = self.planner.appointment(&key, database, plan, self.board);
+        let next_run = appointment.map(|appointment| named(database, plan, &appointment, first));
         let running =
             self.activity.get(&database.name).and_then(|activity| activity.backups.get(&plan.uid)).cloned();
         TaskView {

@@ -136,9 +136,12 @@ impl Traces {
         let catalog = core.catalog();
         self.databases.push(database.clone());
         self.tasks.extend(catalog.own_tasks(database).map(|plan| plan.uid));
-        let its = |key: &&TaskKey| key.database == *database;
-        self.keys.extend(catalog.statuses.keys().filter(its).cloned());
-        self.keys.extend(catalog.exceptions.keys().filter(its).cloned());
+        // 0 is that of one-time backups.
+        let own = catalog.own_tasks(database).chain(catalog.server_wide()).map(|plan| plan.uid).chain([0]);
+        let keys = own.map(|task| TaskKey { database: database.clone(), task });
+        self.keys.extend(
+            keys.filter(|key| catalog.statuses.contains_key(key) || catalog.exceptions.contains_key(key)),
+        );
     }
 
     /// Makes the writes that remove them.

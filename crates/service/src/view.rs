@@ -1,12 +1,13 @@
 //! What the service shows: plain values, made for one moment.
 
 use jiff::Timestamp;
-use larder_model::task::DestinationKind;
+use larder_model::task::{DestinationKind, Periodicity};
 use larder_model::{
     BackupId, BackupKind, BackupQuality, Database, DatabaseName, Operation, OperationId,
     PeriodicBackupConfiguration, Secret,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How a database stands, in one word.
@@ -160,6 +161,11 @@ pub struct TaskStatus {
     pub error: Option<TaskError>,
     /// The newest good backup that the task made.
     pub last_good: Option<LastBackup>,
+    /// What is made when the delay is over.
+    pub delayed_kind: Option<BackupKind>,
+    /// When a good backup was last made for each periodicity.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub served: BTreeMap<Periodicity, Timestamp>,
 }
 
 /// The newest good backup of a database.
@@ -190,8 +196,10 @@ pub struct NextRun {
     pub task: String,
     /// Full or incremental.
     pub kind: BackupKind,
-    /// When.
+    /// When; in the past where it is overdue.
     pub time: Timestamp,
+    /// When it really begins, if nothing holds it up: the many databases of one task do not begin at once.
+    pub begins: Timestamp,
     /// When it should have come, where it was put off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Timestamp>,

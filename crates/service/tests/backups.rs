@@ -196,9 +196,9 @@ async fn several_databases_back_up_at_once_but_one_never_twice() {
         let huge = std::fs::File::create(host.source_path(name).join("huge")).unwrap();
         huge.set_len(500 << 30).unwrap();
     }
-    let first = service.backup_all(None, BackupKind::Full).await.unwrap();
+    let first = service.backup_all(None, BackupKind::Full, None).await.unwrap();
     assert_eq!(first.len(), 2);
-    let second = service.backup_all(None, BackupKind::Full).await.unwrap();
+    let second = service.backup_all(None, BackupKind::Full, None).await.unwrap();
     let both_run = async {
         loop {
             let running =
@@ -247,7 +247,7 @@ async fn two_tasks_write_to_two_destinations() {
     let host = Host::new();
     let service = with_tree(&host).await;
     put(&service, task("Weekly", &host.directory.join("weekly"))).await.unwrap();
-    let ids = service.backup_all(None, BackupKind::Full).await.unwrap();
+    let ids = service.backup_all(None, BackupKind::Full, None).await.unwrap();
     for id in ids {
         assert_completed(&ended(&service, id).await);
     }

@@ -61,6 +61,25 @@ async fn exclusions_selectors_and_deletion_carry_over_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_databases_are_shown_page_by_page() {
+    let host = Host::new();
+    let service = host.start().await;
+    for name in ["a", "b", "c"] {
+        service.add_source(host.tree(name)).await.unwrap();
+    }
+    put(&service, host.nightly()).await.unwrap();
+    let (page, all) = service.databases_page(1, 1);
+    assert_eq!((page[0].database.name.as_str(), page.len(), all), ("b", 1, 3));
+    assert_eq!(page[0].tasks.len(), 1);
+    let names: Vec<_> = service.database_names(1, 9).iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["b", "c"]);
+    let overview = service.overview();
+    assert_eq!(overview.databases, [(Health::Waiting, 3)]);
+    assert_eq!(overview.next_run.unwrap().database.as_str(), "a");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_task_has_no_next_run_and_wakes_without_running_at_once() {
     let host = Host::new();
     let service = host.start().await;

@@ -40,7 +40,7 @@ pub(crate) async fn make_one(
 
 pub(crate) async fn make_all(State(app): State<App>, Body(body): Body<BackupsBody>) -> Begun {
     let kind = body.kind.unwrap_or(BackupKind::Incremental);
-    begun(app.service.backup_all(body.task.as_deref(), kind).await?)
+    begun(app.service.backup_all(body.task.as_deref(), kind, None).await?)
 }
 
 pub(crate) async fn restore(

@@ -156,7 +156,7 @@ impl Line {
             return Some(());
         }
         let value = StatusChange { operation_id: operation.id, state: state::state(operation) };
-        self.tell(&Change::OperationStatusChange { value: Box::new(value) }).await
+        self.tell(&Change::Status { value: Box::new(value) }).await
     }
 
     /// Tells how everything stands that the client hears of, since some changes were lost.

@@ -67,7 +67,11 @@ fn ongoing(app: &App, view: &TaskView, url: &OwnUrl, client: Client) -> Result<O
         last_full_backup: status.last_full_backup.map(Stamp),
         last_incremental_backup: status.last_incremental_backup.map(Stamp),
         on_going_backup: view.running.as_ref().map(|running| RunningBackup {
-            start_time: running.started.map(Stamp),
+            // Clients cannot read a running backup without a beginning, so one that waits shows when it was asked for.
+            start_time: running
+                .started
+                .or_else(|| app.service.operation(running.operation).ok().map(|one| one.created))
+                .map(Stamp),
             is_full: running.kind == BackupKind::Full,
             running_backup_task_id: running.operation,
         }),

@@ -46,6 +46,10 @@ pub fn settings(bind: &str, token: Option<&str>) -> HttpSettings {
 
 impl Running {
     pub async fn start(token: Option<&str>) -> Self {
+        Self::start_with(settings("127.0.0.1:0", token)).await
+    }
+
+    pub async fn start_with(settings: HttpSettings) -> Self {
         let directory = TempDir::new();
         let state = larder_state::RedbState::open(&directory.join("state.redb")).unwrap();
         let clock = Arc::new(ManualClock::starting("2026-03-01T12:00:00Z"));
@@ -57,7 +61,7 @@ impl Running {
         )
         .await
         .unwrap();
-        let server = Server::bind(settings("127.0.0.1:0", token)).await.unwrap();
+        let server = Server::bind(settings).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(service.clone(), clock.clone(), async move {

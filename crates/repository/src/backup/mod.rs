@@ -3,6 +3,7 @@
 //! The caller's thread walks; worker threads take files end to end; uploads run on the async runtime. On each
 //! destination packs become durable before the index names them, and the index before the snapshot exists.
 
+mod checkpoint;
 mod chunker;
 mod commit;
 mod directory;

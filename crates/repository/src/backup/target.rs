@@ -283,9 +283,7 @@ impl TargetSet {
             state.stored_bytes += bytes;
             state.progress = Instant::now();
         }
-        if number == 0 {
-            Counters::add(&self.counters.bytes_stored, bytes);
-        }
+        self.counters.add_stored(number, bytes);
     }
 
     fn pack_is_durable(self: &Arc<Self>, number: usize, pack: Arc<StoredPack>) {
@@ -317,6 +315,12 @@ impl TargetSet {
             }
             idle.await;
         }
+    }
+
+    /// Says whether a destination that has not failed holds packs that are in no index yet.
+    pub(super) fn has_unindexed(&self, number: usize) -> bool {
+        self.live() & (1 << number) != 0
+            && self.lock().get(number).is_some_and(|state| !state.unindexed.is_empty())
     }
 
     /// Names every durable pack that is in no index yet.

@@ -1,5 +1,6 @@
 //! The writer of a backup, as its caller sees it.
 
+use super::checkpoint::name_what_is_stored;
 use super::commit::commit;
 use super::directory::Directory;
 use super::known::{Known, MOST_TARGETS};
@@ -34,7 +35,8 @@ const WORKER_BYTES: u64 = 16 << 20;
 
 /// Writes one backup into one or more repositories at once.
 ///
-/// Dropped without [`BackupWriter::finish`], it stops its threads and transfers, and no snapshot appears.
+/// Dropped without [`BackupWriter::finish`], it stops its threads and transfers, and no snapshot appears; what is stored
+/// already is found by the next backup.
 pub struct BackupWriter {
     session: Arc<Session>,
     options: BackupOptions,
@@ -485,5 +487,6 @@ impl Drop for BackupWriter {
             let _ = worker.join();
         }
         self.session.targets.abort();
+        name_what_is_stored(&self.session.targets, std::mem::take(&mut self.locks));
     }
 }

@@ -5,7 +5,7 @@ mod databases;
 mod operations;
 mod sources;
 mod tasks;
-mod work;
+pub(crate) mod work;
 
 use crate::catalog::Catalog;
 use crate::core::Core;
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 /// Makes, keeps and gives back backups: the one object that the outer rooms talk to. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Service {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     loops: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
@@ -107,7 +107,7 @@ impl Service {
     }
 
     /// Finds a database and the destinations that are meant.
-    fn meant(
+    pub(crate) fn meant(
         &self,
         database: &str,
         destination: Option<&str>,

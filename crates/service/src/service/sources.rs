@@ -59,6 +59,19 @@ impl Service {
         self.core.show_databases()
     }
 
+    /// Shows `count` databases after the first `start`, in the order of names, and says how many there are: the whole
+    /// list of very many is not small.
+    #[must_use]
+    pub fn databases_page(&self, start: usize, count: usize) -> (Vec<DatabaseView>, usize) {
+        self.core.show_databases_page(start, count)
+    }
+
+    /// Lists the names of `count` databases after the first `start`, in their order.
+    #[must_use]
+    pub fn database_names(&self, start: usize, count: usize) -> Vec<DatabaseName> {
+        self.core.database_names(start, count)
+    }
+
     /// Shows one database.
     ///
     /// # Errors

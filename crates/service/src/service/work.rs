@@ -5,13 +5,13 @@ use crate::catalog::Catalog;
 use crate::dispatch::NewOperation;
 use crate::error::{ErrorKind, ServiceError};
 use crate::identity::{TaskKey, TaskUid};
-use crate::job::Job;
+use crate::job::{Cause, Job};
 use crate::plan::Plan;
 use crate::queue::Lane;
 use crate::request::{BackupChoice, RestoreRequest};
 use crate::tasks::{TaskSelector, derived};
-use crate::validation;
-use larder_model::task::BackupConfiguration;
+use crate::{scheduler, validation};
+use larder_model::task::{BackupConfiguration, Periodicity};
 use larder_model::{BackupKind, Database, OperationId, OperationKind};
 use std::sync::Arc;
 
@@ -39,7 +39,8 @@ impl Service {
         if let Some(waiting) = self.core.waiting_backup(&key, kind) {
             return Ok(waiting);
         }
-        first(self.core.enqueue(vec![self.wanted_backup(database, &plan, kind)]).await?)
+        let cause = Cause::asked(self.core.now(), Periodicity::Manual);
+        first(self.core.enqueue(vec![scheduler::backup(&database, &plan, kind, cause)]).await?)
     }
 
     /// Asks for a backup by a task, as RavenDB's clients do: where one of the task runs or waits already, that one is
@@ -82,7 +83,8 @@ impl Service {
         if let Some(running) = self.core.operations.backup_of(&database.name, plan.uid) {
             return Ok(running);
         }
-        first(self.core.enqueue(vec![self.wanted_backup(database, &plan, kind)]).await?)
+        let cause = Cause::asked(self.core.now(), Periodicity::Manual);
+        first(self.core.enqueue(vec![scheduler::backup(&database, &plan, kind, cause)]).await?)
     }
 
     /// Asks for one full backup that no task is behind.
@@ -100,6 +102,7 @@ impl Service {
         validation::check_once(&self.core, &mut backup).await?;
         let key = TaskKey { database: database.name.clone(), task: 0 };
         let kind = BackupKind::Full;
+        let cause = Cause::asked(self.core.now(), Periodicity::Manual);
         let new = NewOperation {
             kind: OperationKind::Backup,
             backup_kind: Some(kind),
@@ -107,12 +110,13 @@ impl Service {
             task: None,
             due: self.core.now(),
             lane: Some(Lane::Backup),
-            job: Job::Backup { key, kind, scheduled: false, once: Some(Arc::new(backup)) },
+            job: Job::Backup { key, kind, cause, once: Some(Arc::new(backup)) },
         };
         first(self.core.enqueue(vec![new]).await?)
     }
 
-    /// Asks for a backup now by every task that does not rest, or by the named server-wide one.
+    /// Asks for a backup now by every task that does not rest, or by the named server-wide one; with a periodicity, only
+    /// by those that have a schedule of it, and kept as such.
     ///
     /// # Errors
     /// There is no such task.
@@ -120,19 +124,24 @@ impl Service {
         &self,
         task: Option<&str>,
         kind: BackupKind,
+        periodicity: Option<Periodicity>,
     ) -> Result<Vec<OperationId>, ServiceError> {
+        let cause = Cause::asked(self.core.now(), periodicity.unwrap_or(Periodicity::Manual));
         let wanted: Vec<NewOperation> = {
             let catalog = self.core.catalog();
             let only: Option<TaskUid> =
                 task.map(|name| catalog.template(name).map(|found| found.uid)).transpose()?;
             let pairs = catalog.databases.values().flat_map(|database| {
-                let meant = |plan: &&Arc<Plan>| match only {
-                    Some(uid) => plan.uid == uid,
-                    None => !catalog.rests(&database.name, plan),
+                let meant = |plan: &&Arc<Plan>| {
+                    periodicity.is_none_or(|periodicity| plan.schedule.has(periodicity))
+                        && match only {
+                            Some(uid) => plan.uid == uid,
+                            None => !catalog.rests(&database.name, plan),
+                        }
                 };
                 catalog.plans_of(database).filter(meant).map(move |plan| (database, plan)).collect::<Vec<_>>()
             });
-            pairs.map(|(database, plan)| self.wanted_backup(Arc::clone(database), plan, kind)).collect()
+            pairs.map(|(database, plan)| scheduler::backup(database, plan, kind, cause.clone())).collect()
         };
         self.core.enqueue(wanted).await
     }
@@ -181,20 +190,6 @@ impl Service {
         self.enqueue_one(OperationKind::Check, database, Some(Lane::Proof), job).await
     }
 
-    /// Makes the wish for a backup that a person asks for.
-    fn wanted_backup(&self, database: Arc<Database>, plan: &Plan, kind: BackupKind) -> NewOperation {
-        let key = TaskKey { database: database.name.clone(), task: plan.uid };
-        NewOperation {
-            kind: OperationKind::Backup,
-            backup_kind: Some(kind),
-            database,
-            task: Some(plan.shown_name()),
-            due: self.core.now(),
-            lane: Some(Lane::Backup),
-            job: Job::Backup { key, kind, scheduled: false, once: None },
-        }
-    }
-
     async fn enqueue_one(
         &self,
         kind: OperationKind,
@@ -220,7 +215,7 @@ fn check_there(database: &Database) -> Result<(), ServiceError> {
 }
 
 /// Finds the task that is meant: the named one, or the only one that is for the database.
-fn task_of<'a>(
+pub(crate) fn task_of<'a>(
     catalog: &'a Catalog,
     database: &'a Database,
     task: Option<&str>,

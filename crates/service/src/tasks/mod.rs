@@ -38,6 +38,7 @@ pub(crate) fn same_moments(a: &PeriodicBackupConfiguration, b: &PeriodicBackupCo
         && a.incremental_backup_frequency == b.incremental_backup_frequency
         && a.schedules == b.schedules
         && a.time_zone == b.time_zone
+        && a.backup_window == b.backup_window
         && a.disabled == b.disabled
 }
 

@@ -222,8 +222,9 @@ impl Reach {
 }
 
 /// Makes the writes that forget a task of a database.
-pub(crate) fn forgotten(key: &TaskKey) -> [Write; 2] {
-    [Write::Delete(record::status(key)), Write::Delete(record::exception(key))]
+pub(crate) fn forgotten(key: &TaskKey) -> [Write; 3] {
+    let keys = [record::status(key), record::exception(key), record::decisions(key)];
+    keys.map(Write::Delete)
 }
 
 /// Lets a task rest everywhere, or wakes it. Its number stays, as RavenDB has it.

@@ -123,6 +123,7 @@ pub(crate) fn check_remote(backup: &BackupConfiguration) -> Result<(), ServiceEr
                         "the address of an FTP server begins with ftp:// or ftps://",
                     ));
                 }
+                check_no_password("FtpSettings.Url", url)?;
             }
             Block::Local(_) | Block::Glacier(_) => {}
         }
@@ -142,6 +143,7 @@ fn check_s3(s3: &S3Settings) -> Result<(), ServiceError> {
             format!("'{url}' is no address of an S3 server; it begins with http:// or https://"),
         ));
     }
+    check_no_password("S3Settings.CustomServerUrl", s3.custom_server_url.as_deref().unwrap_or_default())?;
     if said(&s3.aws_access_key) != s3.aws_secret_key.is_some() {
         return Err(ServiceError::invalid(
             "S3Settings.AwsAccessKey",
@@ -149,6 +151,19 @@ fn check_s3(s3: &S3Settings) -> Result<(), ServiceError> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a password within an address: there it would be shown, and stored as it is.
+fn check_no_password(field: &'static str, url: &str) -> Result<(), ServiceError> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    match host.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
+        true => Err(ServiceError::invalid(
+            field,
+            "the address holds a password, which would be shown with it; give user and password in their own fields",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Checks the further destinations: a name of its own and one block each, and no place twice.
@@ -297,6 +312,11 @@ mod tests {
             ),
             (json!({ "GoogleCloudSettings": { "BucketName": "b", "GoogleCredentialsJson": "x" } }), "JSON"),
             (json!({ "FtpSettings": { "Url": "http://h" } }), "ftp://"),
+            (json!({ "FtpSettings": { "Url": "ftp://u:p@h/x" } }), "own fields"),
+            (
+                json!({ "S3Settings": { "BucketName": "b", "CustomServerUrl": "https://u:p@h" } }),
+                "own fields",
+            ),
         ] {
             let message = refused(value);
             assert!(message.contains(says), "{message}");

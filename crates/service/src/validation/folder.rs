@@ -6,6 +6,10 @@ use larder_model::task::BackupConfiguration;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a folder may take to be tried out.
+const LONGEST_TRY: Duration = Duration::from_secs(10);
 
 /// Tries every local root that is known now; nothing is left behind, so that the first backup makes the root and
 /// from then on knows it.
@@ -14,7 +18,17 @@ pub(crate) async fn check_writable(backup: &BackupConfiguration) -> Result<(), S
     let tried = tokio::task::spawn_blocking(move || {
         roots.into_iter().find_map(|root| try_out(&root).err().map(|cause| (root, cause)))
     });
-    match tried.await {
+    // A disk that does not answer must not hold up every other change.
+    let Ok(tried) = tokio::time::timeout(LONGEST_TRY, tried).await else {
+        return Err(ServiceError::invalid(
+            "LocalSettings.FolderPath",
+            format!(
+                "the disk of the folder does not answer within {} s; check that it is mounted and works",
+                LONGEST_TRY.as_secs()
+            ),
+        ));
+    };
+    match tried {
         Ok(None) => Ok(()),
         Ok(Some((root, cause))) => Err(ServiceError::invalid(
             "LocalSettings.FolderPath",

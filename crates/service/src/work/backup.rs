@@ -4,24 +4,28 @@ use crate::destination::{self, Destination, Target, Whereto};
 use crate::error::ServiceError;
 use crate::identity::TaskUid;
 use crate::job::{Done, GoodBackup, Verdict};
+use crate::retention::Policy;
 use crate::staging::Staging;
 use crate::view::FailureCause;
 use crate::work::mark::{Mark, Note};
 use crate::work::sink::WriterSink;
+use crate::work::throttle::Gate;
 use crate::work::vault::{Found, Vault};
-use crate::work::{Known, Order, Place, retain, script};
+use crate::work::{Known, Order, Place, retain, script, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{
-    CompressionLevel, DestinationKind, LocalSettings, PeriodicBackupConfiguration, read,
+    CompressionLevel, DestinationKind, LocalSettings, Periodicity, PeriodicBackupConfiguration, read,
 };
 use larder_model::{BackupKind, Cancel, Database, Secret, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How many unreadable things an error names.
 const NAMED: usize = 5;
@@ -37,9 +41,15 @@ pub(crate) struct Backup {
     pub(crate) database: Arc<Database>,
     pub(crate) source: Source,
     pub(crate) settings: PeriodicBackupConfiguration,
+    /// What is kept of earlier backups.
+    pub(crate) policy: Option<Policy>,
     pub(crate) kind: BackupKind,
+    /// What this backup is kept as.
+    pub(crate) periodicities: BTreeSet<Periodicity>,
     /// Whether the task has no good full backup yet.
     pub(crate) first: bool,
+    /// Whether a person asked for a full backup: then what is there is what is meant, however small.
+    pub(crate) taken_as_it_is: bool,
     /// Where it goes.
     pub(crate) targets: Vec<Target>,
     /// What the repositories are made and opened with.
@@ -57,6 +67,14 @@ struct Part {
     vault: Vault,
     /// What lay there before, the newest first.
     before: Vec<Found>,
+}
+
+/// What was read and written.
+struct Written {
+    report: BackupReport,
+    summary: BackupSummary,
+    /// Why it is not trusted, though nothing failed.
+    suspicion: Option<String>,
 }
 
 /// What is gathered on the way.
@@ -151,14 +169,15 @@ impl Backup {
                 ..Done::default()
             });
         }
-        let (report, summary) = self.write(order, &parts, kind)?;
-        let mut done = self.judge(order, &parts, kind, &report, &summary, account);
+        let written = self.write(order, &parts, kind)?;
+        let mut done = self.judge(order, &parts, kind, &written, account);
         done.roots = roots;
-        done.messages.extend(report.messages);
+        done.messages.extend(written.report.messages);
         if done.verdict == Verdict::Completed {
             for part in &parts {
-                let removed =
-                    retain::apply(order, &part.vault, self.task, &self.settings, &mut done.messages);
+                let (task, name) = (self.task, self.settings.name.as_str());
+                let policy = self.policy.as_ref();
+                let removed = retain::apply(order, &part.vault, (task, name), policy, &mut done.messages);
                 done.removed.extend(removed);
             }
         }
@@ -259,7 +278,13 @@ impl Backup {
         for part in parts {
             // The newest of all must be that good one: after an incomplete backup, another try is owed.
             let newest = part.before.iter().find(|found| order.site.is_ours(found));
-            let Some(newest) = newest.filter(|found| found.quality.is_good()) else { return Ok(None) };
+            // A backup that is kept as something else does not stand for one that is to be kept as this.
+            let asked = [Periodicity::Manual, Periodicity::Shutdown];
+            let mut wanted = self.periodicities.iter().filter(|one| !asked.contains(one));
+            let stands = |found: &&Found| {
+                found.quality.is_good() && wanted.all(|one| found.mark.periodicities.contains(one))
+            };
+            let Some(newest) = newest.filter(stands) else { return Ok(None) };
             let its = newest.note().report.position;
             if its.is_none() || (position.is_some() && position != its) {
                 return Ok(None);
@@ -282,15 +307,12 @@ impl Backup {
 
     /// Has the engine write into every destination at once. Only its own word that the backup is complete lets the
     /// snapshots be written.
-    fn write(
-        &self,
-        order: &Order,
-        parts: &[Part],
-        kind: BackupKind,
-    ) -> Result<(BackupReport, BackupSummary), Stop> {
+    fn write(&self, order: &Order, parts: &[Part], kind: BackupKind) -> Result<Written, Stop> {
         let staging = Staging::create(&order.site.staging, order.id)?;
         let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
+        let names: Vec<String> = parts.iter().map(|part| part.vault.place.destination.name.clone()).collect();
+        counters.set_destinations(&names);
         let mut writer =
             BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();
@@ -305,13 +327,29 @@ impl Backup {
             counters,
         };
         let engine = larder_engines::engine(self.database.engine);
-        let report = engine.backup(&job, &mut WriterSink(&mut writer))?;
-        let summary = writer.finish_with(|unreadable| self.seal(&report, unreadable))?;
-        Ok((report, summary))
+        let gate = Gate::new(self.settings.backup.max_read_ops_per_second, cancel);
+        let report = engine.backup(&job, &mut WriterSink { writer: &mut writer, gate })?;
+        let mut suspicion = None;
+        let summary = writer.finish_with(|unreadable| {
+            suspicion = self.suspicion(order, parts);
+            self.seal(&report, unreadable, suspicion.is_some())
+        })?;
+        Ok(Written { report, summary, suspicion })
+    }
+
+    /// Holds what was read against the last good backup of the first destination that has one.
+    fn suspicion(&self, order: &Order, parts: &[Part]) -> Option<String> {
+        if self.taken_as_it_is {
+            return None;
+        }
+        let before = parts.iter().find_map(|part| part.last_good(order)?.snapshot.summary.as_ref())?;
+        let counters = &order.live.counters;
+        let (files, bytes) = (counters.items_done.load(Relaxed), counters.bytes_done.load(Relaxed));
+        shrink::suspicion(before, files, bytes)
     }
 
     /// Returns what is written on the snapshot in the end.
-    fn seal(&self, report: &BackupReport, unreadable: &[(String, String)]) -> Seal {
+    fn seal(&self, report: &BackupReport, unreadable: &[(String, String)], suspicious: bool) -> Seal {
         let note = Note {
             database: Some(self.database.name.clone()),
             report: report.clone(),
@@ -322,7 +360,10 @@ impl Backup {
                 .collect(),
         };
         // A note is plain text and numbers, which always become JSON.
-        Seal { extra_tags: Mark::last_tags(!unreadable.is_empty()), larder: serde_json::to_value(&note).ok() }
+        Seal {
+            extra_tags: Mark::last_tags(!unreadable.is_empty(), suspicious),
+            larder: serde_json::to_value(&note).ok(),
+        }
     }
 
     fn options(&self, order: &Order, kind: BackupKind) -> BackupOptions {
@@ -331,10 +372,12 @@ impl Backup {
             kind: Some(kind),
             task: Some(self.settings.name.clone()).filter(|name| !name.is_empty()),
             task_uid: Some(self.task),
+            periodicities: self.periodicities.clone(),
             operation: Some(order.id),
             identifier: Some(order.site.identifier.clone()),
             engine: Some(self.database.engine),
             incomplete: false,
+            suspicious: false,
         };
         let parent = ParentRule {
             tags: vec![
@@ -372,10 +415,10 @@ impl Backup {
         order: &Order,
         parts: &[Part],
         kind: BackupKind,
-        report: &BackupReport,
-        summary: &BackupSummary,
+        written: &Written,
         account: &mut Account,
     ) -> Done {
+        let Written { report, summary, suspicion } = written;
         let mut made = None;
         let mut canceled = false;
         for (part, target) in parts.iter().zip(&summary.targets) {
@@ -397,7 +440,8 @@ impl Backup {
             }
         }
         let unreadable = &summary.unreadable;
-        let good = made.as_ref().filter(|_| unreadable.is_empty()).map(|id| GoodBackup {
+        let whole = unreadable.is_empty() && suspicion.is_none();
+        let good = made.as_ref().filter(|_| whole).map(|id| GoodBackup {
             id: id.clone(),
             time: order.started,
             position: report.position.clone(),
@@ -409,6 +453,11 @@ impl Backup {
                 Verdict::Faulted(format!("the backup of {} failed: {}", self.database.name, errors(account)))
             }
             Some(_) if !unreadable.is_empty() => Verdict::Faulted(self.incomplete(unreadable)),
+            Some(_) if suspicion.is_some() => Verdict::Faulted(format!(
+                "the backup of {} is kept but suspicious: {}; check that the source is all there (a disk that is not mounted?), and if it is, make a full backup by hand to take it as it is",
+                self.database.name,
+                suspicion.as_deref().unwrap_or_default()
+            )),
             Some(_) if failed => Verdict::Faulted(format!(
                 "the backup of {} is not at every destination: {}",
                 self.database.name,
@@ -418,7 +467,11 @@ impl Backup {
         };
         let listed =
             unreadable.iter().take(NOTED).map(|(path, cause)| format!("not readable: {path}: {cause}"));
-        let cause = if unreadable.is_empty() { FailureCause::Other } else { FailureCause::Source };
+        let cause = match (unreadable.is_empty(), suspicion) {
+            (false, _) => FailureCause::Source,
+            (true, Some(_)) => FailureCause::Suspicious,
+            (true, None) => FailureCause::Other,
+        };
         Done { verdict, messages: listed.collect(), kind: Some(kind), good, cause, ..Done::default() }
     }
 

@@ -60,5 +60,6 @@ pub(crate) fn point(
         size_bytes: summary.map_or(0, |summary| summary.total_bytes_processed),
         files: summary.map_or(0, |summary| summary.total_files_processed),
         operation: found.mark.operation,
+        periodicities: found.mark.periodicities.iter().copied().collect(),
     }
 }

@@ -2,14 +2,18 @@
 
 use crate::identity::TaskUid;
 use larder_engines::BackupReport;
+use larder_model::task::Periodicity;
 use larder_model::{BackupKind, BackupQuality, DatabaseName, EngineKind, OperationId};
 use larder_repository::Snapshot;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The tag of every snapshot that Larder made.
 const LARDER: &str = "larder";
 /// The tag of a snapshot that lacks something.
 const INCOMPLETE: &str = "incomplete";
+/// The tag of a snapshot that is so much smaller than the one before that it is not trusted.
+const SUSPICIOUS: &str = "suspicious";
 
 /// Who made a snapshot, and how; kept as tags, which stock restic shows and filters by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +26,10 @@ pub(crate) struct Mark {
     pub(crate) operation: Option<OperationId>,
     pub(crate) identifier: Option<String>,
     pub(crate) engine: Option<EngineKind>,
+    /// What the backup is kept as.
+    pub(crate) periodicities: BTreeSet<Periodicity>,
     pub(crate) incomplete: bool,
+    pub(crate) suspicious: bool,
 }
 
 impl Mark {
@@ -35,12 +42,16 @@ impl Mark {
         tags.extend(self.operation.map(|operation| format!("operation={operation}")));
         tags.extend(self.identifier.as_ref().map(|identifier| format!("identifier={identifier}")));
         tags.extend(self.engine.map(|engine| format!("engine={engine}")));
+        tags.extend(
+            self.periodicities.iter().map(|periodicity| format!("periodicity={}", word(*periodicity))),
+        );
         tags
     }
 
     /// Returns the tags that are known only at the end.
-    pub(crate) fn last_tags(incomplete: bool) -> Vec<String> {
-        if incomplete { vec![INCOMPLETE.to_owned()] } else { Vec::new() }
+    pub(crate) fn last_tags(incomplete: bool, suspicious: bool) -> Vec<String> {
+        let tags = [(incomplete, INCOMPLETE), (suspicious, SUSPICIOUS)];
+        tags.into_iter().filter(|(holds, _)| *holds).map(|(_, tag)| tag.to_owned()).collect()
     }
 
     /// Reads a snapshot's tags; what is not understood is left out.
@@ -54,6 +65,7 @@ impl Mark {
             match tag.split_once('=') {
                 None if tag == LARDER => mark.larder = true,
                 None if tag == INCOMPLETE => mark.incomplete = true,
+                None if tag == SUSPICIOUS => mark.suspicious = true,
                 Some(("kind", "full")) => mark.kind = Some(BackupKind::Full),
                 Some(("kind", "incremental")) => mark.kind = Some(BackupKind::Incremental),
                 Some(("task", task)) => mark.task = Some(task.to_owned()),
@@ -61,6 +73,9 @@ impl Mark {
                 Some(("operation", number)) => mark.operation = number.parse().ok(),
                 Some(("identifier", identifier)) => mark.identifier = Some(identifier.to_owned()),
                 Some(("engine", engine)) => mark.engine = engine.parse().ok(),
+                Some(("periodicity", its)) => {
+                    mark.periodicities.extend(PERIODICITIES.into_iter().filter(|one| word(*one) == its));
+                }
                 _ => {}
             }
         }
@@ -69,7 +84,33 @@ impl Mark {
 
     /// Says how good the backup is, as far as the snapshot itself tells.
     pub(crate) const fn quality(&self) -> BackupQuality {
-        if self.incomplete { BackupQuality::Incomplete } else { BackupQuality::Good }
+        match (self.incomplete, self.suspicious) {
+            (true, _) => BackupQuality::Incomplete,
+            (false, true) => BackupQuality::Suspicious,
+            (false, false) => BackupQuality::Good,
+        }
+    }
+}
+
+const PERIODICITIES: [Periodicity; 7] = [
+    Periodicity::Hourly,
+    Periodicity::Daily,
+    Periodicity::Weekly,
+    Periodicity::Monthly,
+    Periodicity::Bimonthly,
+    Periodicity::Shutdown,
+    Periodicity::Manual,
+];
+
+const fn word(periodicity: Periodicity) -> &'static str {
+    match periodicity {
+        Periodicity::Hourly => "hourly",
+        Periodicity::Daily => "daily",
+        Periodicity::Weekly => "weekly",
+        Periodicity::Monthly => "monthly",
+        Periodicity::Bimonthly => "bimonthly",
+        Periodicity::Shutdown => "shutdown",
+        Periodicity::Manual => "manual",
     }
 }
 
@@ -107,11 +148,13 @@ mod tests {
             operation: Some(7),
             identifier: Some("home".to_owned()),
             engine: Some(EngineKind::Sqlite),
+            periodicities: BTreeSet::from([Periodicity::Daily, Periodicity::Bimonthly]),
             incomplete: false,
+            suspicious: false,
         };
         assert_eq!(Mark::read(&mark.tags()), mark);
-        let tags = [mark.tags(), Mark::last_tags(true)].concat();
-        assert_eq!(Mark::read(&tags), Mark { incomplete: true, ..mark });
+        let tags = [mark.tags(), Mark::last_tags(true, true)].concat();
+        assert_eq!(Mark::read(&tags), Mark { incomplete: true, suspicious: true, ..mark });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod backup;
+pub(crate) mod candidates;
 pub(crate) mod check;
 pub(crate) mod listing;
 mod mark;
@@ -9,7 +10,9 @@ mod reader;
 pub(crate) mod restore;
 mod retain;
 mod script;
+mod shrink;
 mod sink;
+mod throttle;
 mod vault;
 mod verify;
 
@@ -20,9 +23,10 @@ use crate::destination::{self, Destination};
 use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
-use crate::job::{Done, Job};
+use crate::job::{Cause, Done, Job};
 use crate::operations::Live;
 use crate::plan::Plan;
+use crate::retention::Policy;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::task::BackupConfiguration;
@@ -74,7 +78,7 @@ pub(crate) struct Order {
 /// What an operation does.
 #[derive(Debug)]
 pub(crate) enum What {
-    Backup(backup::Backup),
+    Backup(Box<backup::Backup>),
     Restore(restore::Restore),
     Adopt(adopt::Adopt),
     Verify(verify::Verify),
@@ -90,7 +94,10 @@ pub(crate) fn prepare(
     live: Live,
 ) -> Result<Order, ServiceError> {
     let what = match job {
-        Job::Backup { key, kind, once, .. } => What::Backup(backup(core, key, *kind, once.as_deref())?),
+        Job::Backup { key, kind, cause, once } => {
+            let taken_as_it_is = !cause.scheduled && *kind == BackupKind::Full;
+            What::Backup(Box::new(backup(core, key, (*kind, cause), once.as_deref(), taken_as_it_is)?))
+        }
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
             request: request.clone(),
@@ -125,8 +132,9 @@ pub(crate) fn prepare(
 fn backup(
     core: &Core,
     key: &TaskKey,
-    kind: BackupKind,
+    (kind, cause): (BackupKind, &Cause),
     once: Option<&BackupConfiguration>,
+    taken_as_it_is: bool,
 ) -> Result<backup::Backup, ServiceError> {
     let catalog = core.catalog();
     let database = Arc::clone(catalog.database(key.database.as_str())?);
@@ -149,9 +157,12 @@ fn backup(
         local_root: core.settings.local_root.clone(),
         database,
         source,
+        policy: Policy::of(&settings, &core.settings.time_zone),
         settings,
         kind,
+        periodicities: cause.periodicities.clone(),
         first,
+        taken_as_it_is,
         known,
     })
 }
@@ -185,7 +196,7 @@ pub(crate) struct Known {
 impl Known {
     fn of(catalog: &Catalog, database: &Database) -> Self {
         Self {
-            all: catalog.places.values().flatten().cloned().collect(),
+            all: catalog.known_roots().clone(),
             own: catalog.places.get(&database.name).cloned().unwrap_or_default(),
         }
     }

@@ -4,7 +4,6 @@ use crate::identity::TaskUid;
 use crate::retention::{Candidate, Policy, removable};
 use crate::work::Order;
 use crate::work::vault::{Found, Vault};
-use larder_model::task::PeriodicBackupConfiguration;
 use larder_model::{BackupId, Counters};
 use larder_repository::{PruneOptions, RepositoryError};
 
@@ -15,16 +14,16 @@ use larder_repository::{PruneOptions, RepositoryError};
 pub(crate) fn apply(
     order: &Order,
     vault: &Vault,
-    task: TaskUid,
-    settings: &PeriodicBackupConfiguration,
+    task: (TaskUid, &str),
+    policy: Option<&Policy>,
     messages: &mut Vec<String>,
 ) -> Vec<BackupId> {
-    let Some(policy) = Policy::of(settings) else { return Vec::new() };
+    let Some(policy) = policy else { return Vec::new() };
     let place = &vault.place.destination.name;
-    match remove(order, vault, task, settings, &policy) {
+    match remove(order, vault, task, policy) {
         Ok(removed) if removed.is_empty() => removed,
         Ok(removed) => {
-            messages.push(format!("{place}: {} older than the policy keeps removed", backups(removed.len())));
+            messages.push(format!("{place}: {} that no rule keeps any more removed", backups(removed.len())));
             match prune(order, vault) {
                 Ok(freed_bytes) => messages.push(format!("{place}: {freed_bytes} bytes freed")),
                 Err(error) => messages
@@ -39,28 +38,33 @@ pub(crate) fn apply(
     }
 }
 
+/// Returns what a policy may speak about: a backup of this task, made by this installation.
+pub(crate) fn candidate(found: &Found) -> Candidate {
+    Candidate {
+        id: found.snapshot.id.clone(),
+        time: found.snapshot.time,
+        good: found.quality.is_good(),
+        periodicities: found.mark.periodicities.clone(),
+        // Every snapshot is whole: what an incremental one has in common with others is shared, not referred to.
+        needs: None,
+    }
+}
+
+/// Says whether a backup was made by a task. Names change and numbers do not; what has no number was made before tasks
+/// had one.
+pub(crate) fn is_of(found: &Found, (uid, name): (TaskUid, &str)) -> bool {
+    found.mark.task_uid.map_or_else(|| found.mark.task.as_deref() == Some(name), |its| its == uid)
+}
+
 fn remove(
     order: &Order,
     vault: &Vault,
-    task: TaskUid,
-    settings: &PeriodicBackupConfiguration,
+    task: (TaskUid, &str),
     policy: &Policy,
 ) -> Result<Vec<BackupId>, crate::error::ServiceError> {
     let found = vault.snapshots(&order.site)?;
-    let of_task = |found: &&Found| {
-        let by_name = || found.mark.task.as_deref() == Some(settings.name.as_str());
-        // Names change and numbers do not; what has no number was made before tasks had one.
-        order.site.is_ours(found) && found.mark.task_uid.map_or_else(by_name, |uid| uid == task)
-    };
-    let candidates: Vec<Candidate> = found
-        .iter()
-        .filter(of_task)
-        .map(|found| Candidate {
-            id: found.snapshot.id.clone(),
-            time: found.snapshot.time,
-            good: found.quality.is_good(),
-        })
-        .collect();
+    let ours = found.iter().filter(|found| order.site.is_ours(found) && is_of(found, task));
+    let candidates: Vec<Candidate> = ours.map(candidate).collect();
     let removable = removable(&candidates, policy, order.site.clock.now());
     if !removable.is_empty() {
         vault.repository.remove_snapshots(&removable)?;

@@ -1,23 +1,37 @@
 //! Where engines and the repository meet: an engine's sink over a repository's writer.
 
+use crate::work::throttle::Gate;
 use larder_engines::{Content, Sink, SinkError};
 use larder_model::Entry;
 use larder_repository::{BackupWriter, FileContent, RepositoryError};
 use std::io::{self, Read};
 
 /// Gives an engine's entries to the writer.
-pub(crate) struct WriterSink<'a>(pub(crate) &'a mut BackupWriter);
+pub(crate) struct WriterSink<'a> {
+    pub(crate) writer: &'a mut BackupWriter,
+    /// How fast may be read, where that is limited.
+    pub(crate) gate: Option<Gate>,
+}
 
 /// An engine's file content in the words of the repository.
-struct Forwarded(Box<dyn Content>);
+struct Forwarded {
+    content: Box<dyn Content>,
+    gate: Option<Gate>,
+}
 
 impl FileContent for Forwarded {
     fn open(self: Box<Self>) -> io::Result<Box<dyn Read + Send>> {
-        self.0.open()
+        match self.gate {
+            None => self.content.open(),
+            Some(gate) => {
+                gate.pass()?;
+                Ok(Box::new(gate.reader(self.content.open()?)))
+            }
+        }
     }
 
     fn display_path(&self) -> String {
-        self.0.display_path()
+        self.content.display_path()
     }
 }
 
@@ -27,15 +41,16 @@ fn passed_on<T>(result: Result<T, RepositoryError>) -> Result<T, SinkError> {
 
 impl Sink for WriterSink<'_> {
     fn enter(&mut self, directory: Entry) -> Result<(), SinkError> {
-        passed_on(self.0.enter(directory))
+        passed_on(self.writer.enter(directory))
     }
 
     fn leave(&mut self) -> Result<(), SinkError> {
-        passed_on(self.0.leave())
+        passed_on(self.writer.leave())
     }
 
     fn file(&mut self, entry: Entry, content: Box<dyn Content>) -> Result<(), SinkError> {
-        passed_on(self.0.file(entry, Box::new(Forwarded(content))))
+        let gate = self.gate.clone();
+        passed_on(self.writer.file(entry, Box::new(Forwarded { content, gate })))
     }
 
     fn stream(
@@ -44,15 +59,18 @@ impl Sink for WriterSink<'_> {
         bytes: &mut dyn Read,
         page_bytes: Option<u32>,
     ) -> Result<u64, SinkError> {
-        passed_on(self.0.stream(entry, bytes, page_bytes))
+        passed_on(match &self.gate {
+            None => self.writer.stream(entry, bytes, page_bytes),
+            Some(gate) => self.writer.stream(entry, &mut gate.reader(bytes), page_bytes),
+        })
     }
 
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
-        passed_on(self.0.special(entry))
+        passed_on(self.writer.special(entry))
     }
 
     fn unreadable(&mut self, path: &str, cause: &str) -> Result<(), SinkError> {
-        self.0.unreadable(path, cause);
+        self.writer.unreadable(path, cause);
         Ok(())
     }
 }

@@ -23,8 +23,8 @@ pub(crate) enum Change {
         exception: String,
     },
     /// An operation began, went on or ended.
-    #[serde(rename_all = "PascalCase")]
-    OperationStatusChange {
+    #[serde(rename = "OperationStatusChange", rename_all = "PascalCase")]
+    Status {
         /// Which, and how it stands.
         value: Box<StatusChange>,
     },

@@ -1,6 +1,7 @@
 //! What the interface takes and gives besides the words of the model.
 
-use larder_model::{BackupKind, DatabaseName, OperationId, RestorePoint};
+use larder_model::task::RetentionPolicy;
+use larder_model::{BackupKind, DatabaseName, OperationId, RestorePoint, TimeSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,28 @@ pub struct BackupsBody {
     pub kind: Option<BackupKind>,
     /// The server-wide task whose destinations are used; may be left out where a database has only one.
     pub task: Option<String>,
+}
+
+/// Asks for a backup that runs or waits to be put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct DelayBody {
+    /// How long: `[days.]hours:minutes:seconds`.
+    pub duration: TimeSpan,
+}
+
+/// Asks which backups of a task a retention policy would keep.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct RetentionBody {
+    /// The task, by name; may be left out where the database has only one.
+    pub task: Option<String>,
+    /// Only at this destination.
+    pub destination: Option<String>,
+    /// Another policy than the task's own, to be tried.
+    pub retention_policy: Option<RetentionPolicy>,
+    /// Another number than the task's own, to be tried.
+    pub minimum_backups_to_keep: Option<u32>,
 }
 
 /// Lists backups.

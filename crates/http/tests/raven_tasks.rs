@@ -247,3 +247,76 @@ async fn what_cannot_be_begun_is_declined() {
     }
     server.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_run_cannot_be_delayed() {
+    let (server, id) = with_template().await;
+    let operation = "System.InvalidOperationException";
+    let delay = "POST /admin/backup-task/delay";
+    let ended = back_up(&server, id, true).await;
+    for (request, class, word) in [
+        (format!("{delay}?taskId={ended}&duration=01:00:00&database=alpha"), operation, "delay"),
+        (format!("{delay}?taskId=9&duration=bogus&database=alpha"), "System.ArgumentException", "bogus"),
+        (
+            format!("{delay}?taskId=9&duration=-01:00:00&database=alpha"),
+            "System.ArgumentOutOfRangeException",
+            "delay",
+        ),
+        (format!("{delay}?duration=01:00:00&database=alpha"), "System.ArgumentException", "taskId"),
+        (
+            format!("{delay}?taskId=1&duration=01:00:00&database=nosuch"),
+            "Raven.Client.Exceptions.Database.DatabaseDoesNotExistException",
+            "nosuch",
+        ),
+    ] {
+        let answer = server.raven(&request, None).await;
+        assert_eq!((answer.status, &answer.body["Type"]), (500, &json!(class)), "{request}: {answer:?}");
+        assert!(answer.body["Message"].as_str().unwrap().contains(word), "{request}: {answer:?}");
+        assert_eq!(answer.header("raven-server-version"), Some("7.2.7.72051"), "{request}");
+    }
+    let (status, queue) = server.get("/api/v1/queue").await;
+    assert_eq!((status, queue), (200, json!([])));
+    let (status, decisions) = server.get("/api/v1/databases/alpha/decisions?limit=3").await;
+    assert_eq!(status, 200, "{decisions}");
+    assert!(decisions[0]["Reason"].is_string(), "{decisions}");
+    let policy = json!({ "RetentionPolicy": { "KeepLast": 1 } }).to_string();
+    let (status, _, kept) = server.send("POST /api/v1/databases/alpha/retention", &[], Some(&policy)).await;
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!((status, kept.as_array().map(Vec::len)), (200, Some(1)), "{kept}");
+    assert!(kept[0]["Rules"].as_array().is_some_and(|rules| !rules.is_empty()), "{kept}");
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_runs_or_waits_is_put_off_and_shows_when_it_comes() {
+    let (server, id) = with_template().await;
+    let tree = server.directory.path().join("trees/alpha");
+    for number in 0..400 {
+        let file = std::fs::File::create(tree.join(format!("large-{number}"))).unwrap();
+        file.set_len(16 * 1024 * 1024).unwrap();
+    }
+    let start = format!("POST /databases/alpha/admin/backup/database?isFullBackup=true&taskId={id}");
+    let operation = server.raven(&start, None).await.body["OperationId"].as_u64().unwrap();
+    let task = format!("GET /databases/alpha/task?key={id}&type=Backup");
+    let running = server.raven(&task, None).await.body["OnGoingBackup"].clone();
+    assert_eq!(
+        (&running["RunningBackupTaskId"], &running["IsFull"]),
+        (&json!(operation), &json!(true)),
+        "{running}"
+    );
+    assert!(running["StartTime"].is_string(), "{running}");
+    let delay = format!("POST /admin/backup-task/delay?taskId={operation}&duration=01:00:00&database=alpha");
+    let answer = server.raven(&delay, None).await;
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{answer:?}");
+    server.get(&format!("/api/v1/operations/{operation}/wait?seconds=30")).await;
+    let state =
+        server.raven(&format!("GET /databases/alpha/operations/state?id={operation}"), None).await.body;
+    assert_eq!((&state["Status"], &state["Result"]), (&json!("Canceled"), &Value::Null), "{state}");
+    let next = server.raven(&task, None).await.body["NextBackup"].clone();
+    assert_eq!(next["DateTime"], "2026-03-01T13:00:00.0000000Z", "{next}");
+    assert!(next["OriginalBackupTime"].is_string(), "{next}");
+    let status =
+        server.raven(&format!("GET /periodic-backup/status?name=alpha&taskId={id}"), None).await.body;
+    assert_eq!(status["Status"]["DelayUntil"], "2026-03-01T13:00:00.0000000Z", "{status}");
+    server.end().await;
+}

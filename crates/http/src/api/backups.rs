@@ -8,8 +8,10 @@ use crate::server::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use larder_model::task::Periodicity;
 use larder_model::{BackupId, BackupKind, OperationId};
 use larder_service::{BackupChoice, RestoreRequest, ServiceError, Verification};
+use serde::Deserialize;
 
 type Begun = Result<(StatusCode, Json<Accepted>), ApiError>;
 
@@ -38,9 +40,19 @@ pub(crate) async fn make_one(
     begun(vec![app.service.backup_now(&name, body.task.as_deref(), kind).await?])
 }
 
-pub(crate) async fn make_all(State(app): State<App>, Body(body): Body<BackupsBody>) -> Begun {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AllQuery {
+    periodicity: Option<Periodicity>,
+}
+
+pub(crate) async fn make_all(
+    State(app): State<App>,
+    Params(query): Params<AllQuery>,
+    Body(body): Body<BackupsBody>,
+) -> Begun {
     let kind = body.kind.unwrap_or(BackupKind::Incremental);
-    begun(app.service.backup_all(body.task.as_deref(), kind, None).await?)
+    begun(app.service.backup_all(body.task.as_deref(), kind, query.periodicity).await?)
 }
 
 pub(crate) async fn restore(

@@ -7,18 +7,23 @@ pub(crate) mod input;
 mod operations;
 mod sources;
 mod tasks;
+mod time;
 
 use crate::answer::{
-    Accepted, Backups, BackupsBody, CheckBody, HealthAnswer, KeyAccess, RestoreBody, SourceAdded, VerifyBody,
-    VersionAnswer,
+    Accepted, Backups, BackupsBody, CheckBody, DelayBody, HealthAnswer, KeyAccess, RestoreBody,
+    RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
 };
 use crate::events;
 use crate::route::Route;
+use larder_model::task::Periodicity;
 use larder_model::{
     Operation, OperationKind, OperationStatus, PeriodicBackupConfiguration, ServerWideBackupConfiguration,
     Source,
 };
-use larder_service::{DatabaseView, DestinationView, NextRun, Overview, Stored, TaskView, Verification};
+use larder_service::{
+    DatabaseView, Decision, DestinationView, KeptBackup, NextRun, Overview, QueueEntry, Stored, TaskView,
+    Verification,
+};
 use serde_json::Value;
 
 /// Returns every route below `/api/v1`.
@@ -27,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(source_routes());
     routes.extend(database_routes());
     routes.extend(task_routes());
+    routes.extend(time_routes());
     routes.extend(operation_routes());
     routes
 }
@@ -158,6 +164,10 @@ fn database_routes() -> Vec<Route> {
             .accepts::<Accepted>()
             .by(backups::make_one),
         Route::post("/backups", "backup_all", "Asks for a backup now of every database that has a task.")
+            .asks::<Periodicity>(
+                "periodicity",
+                "Only by tasks that have a schedule of this periodicity, and kept as such.",
+            )
             .takes::<BackupsBody>()
             .accepts::<Accepted>()
             .by(backups::make_all),
@@ -217,6 +227,39 @@ fn task_routes() -> Vec<Route> {
         Route::post("/tasks/{name}/disable", "disable_task", "Lets a server-wide task rest.")
             .gives::<ServerWideBackupConfiguration>()
             .by(tasks::disable),
+    ]
+}
+
+fn time_routes() -> Vec<Route> {
+    vec![
+        Route::get("/queue", "queue", "Lists what waits for its turn and why, in the order in which it will start.")
+            .gives::<Vec<QueueEntry>>()
+            .by(time::queue),
+        Route::get(
+            "/databases/{name}/decisions",
+            "decisions",
+            "Says why a task of a database runs or does not: how it stands now, then what was decided before.",
+        )
+        .asks::<String>("task", "Which task, where there are several.")
+        .asks::<usize>("limit", "How many at most; 50 where nothing is said.")
+        .gives::<Vec<Decision>>()
+        .by(time::decisions),
+        Route::post(
+            "/databases/{name}/retention",
+            "simulate_retention",
+            "Says for each backup which rules would keep it; removes nothing.",
+        )
+        .takes::<RetentionBody>()
+        .gives::<Vec<KeptBackup>>()
+        .by(time::retention),
+        Route::post(
+            "/operations/{id}/delay",
+            "delay_operation",
+            "Ends a backup that runs or waits, and lets it begin again later.",
+        )
+        .takes::<DelayBody>()
+        .accepts::<Operation>()
+        .by(time::delay),
     ]
 }
 

@@ -1,14 +1,15 @@
 //! Backups now: begun, asked about, delayed.
 
 use super::body::Object;
-use super::databases::Named;
-use super::failure::Failure;
+use super::databases::{Named, existing};
+use super::failure::{Failure, class};
 use super::product::NODE;
 use super::query::Query;
 use super::shape::task::{BackupStarted, OperationStarted, RunningNow};
 use crate::server::App;
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use larder_model::BackupKind;
 use larder_model::task::{BackupConfiguration, read};
 use larder_service::{ServiceError, TaskSelector};
@@ -49,4 +50,38 @@ pub(crate) async fn running(
     let operation =
         view.and_then(|view| view.running).and_then(|running| i64::try_from(running.operation).ok());
     Ok(Json(RunningNow { operation_node_tag: NODE, operation_id: operation.unwrap_or(-1) }))
+}
+
+/// Ends a backup and lets it begin again later.
+pub(crate) async fn delay(State(app): State<App>, query: Query) -> Result<StatusCode, Failure> {
+    // RavenDB calls it the task's number, and means that of the operation.
+    let id = query.required_number("taskId")?;
+    let duration = query.required_span("duration")?;
+    let database = existing(&app, query.required("database")?).map_err(Failure::with_version)?;
+    if duration.ticks() < 0 {
+        return Err(Failure::server(
+            class::RANGE,
+            format!(
+                "a backup cannot be delayed by {duration}; give a duration that is not negative (Parameter 'delay')"
+            ),
+        ));
+    }
+    let not_running = || {
+        Failure::server(
+            class::OPERATION,
+            format!(
+                "Fail to delay backup task with task id '{id}', no operation with that number runs or waits in database '{database}'"
+            ),
+        )
+    };
+    let operation = app.service.operation(id).ok();
+    operation.filter(|one| one.database == database && !one.status.is_final()).ok_or_else(not_running)?;
+    match app.service.delay_operation(id, duration).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        // It ended in between.
+        Err(ServiceError::NotFound { .. }) => Err(not_running()),
+        // A time beyond the calendar.
+        Err(error @ ServiceError::Invalid { .. }) => Err(Failure::server(class::RANGE, error.to_string())),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn list(State(app): State<App>, url: OwnUrl, query: Query) -> R
     }
     let names_only = query.flag("namesOnly")?;
     let (start, size) = query.page(if names_only { MOST_NAMED } else { MOST_DESCRIBED })?;
-    let names = app.service.database_names().into_iter().skip(start).take(size);
+    let names = app.service.database_names(start, size).into_iter();
     if names_only {
         let databases: Vec<DatabaseName> = names.collect();
         return Ok(Json(Databases { databases }).into_response());

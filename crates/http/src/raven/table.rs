@@ -20,7 +20,7 @@ use super::{
 };
 use crate::route::Route;
 use larder_model::task::BackupConfiguration;
-use larder_model::{PeriodicBackupConfiguration, ServerWideBackupConfiguration};
+use larder_model::{PeriodicBackupConfiguration, ServerWideBackupConfiguration, TimeSpan};
 use serde_json::Value;
 
 const NUMBER: &str = "The number of the operation.";
@@ -245,6 +245,16 @@ fn of_runs() -> Vec<Route> {
         .takes::<BackupConfiguration>()
         .gives::<OperationStarted>()
         .by(backup::once),
+        Route::post(
+            "/admin/backup-task/delay",
+            "raven_delay_backup",
+            "Ends a backup that runs or waits, and lets it begin again later.",
+        )
+        .needs::<u64>("taskId", "The number of the operation, in spite of the name.")
+        .needs::<TimeSpan>("duration", "How long: [days.]hours:minutes:seconds.")
+        .needs::<String>("database", NAME)
+        .gives_nothing()
+        .by(backup::delay),
         Route::get(
             "/databases/{database}/admin/backup/running",
             "raven_running_backup",

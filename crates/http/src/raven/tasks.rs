@@ -250,7 +250,7 @@ const MOST_TIMERS: usize = 10_000;
 
 pub(crate) async fn timers_of_server(State(app): State<App>) -> Result<Json<Timers>, Failure> {
     let mut timers = Vec::new();
-    for name in app.service.database_names() {
+    for name in app.service.database_names(0, MOST_TIMERS) {
         // One that went away in between has no timer any more.
         timers.extend(timers_of(&app, name.as_str()).unwrap_or_default());
         if timers.len() >= MOST_TIMERS {

@@ -37,14 +37,6 @@ impl Service {
         discovery::search_all(&self.core).await
     }
 
-    /// Lists the names of the databases that are there, in their order.
-    #[must_use]
-    pub fn database_names(&self) -> Vec<DatabaseName> {
-        let catalog = self.core.catalog();
-        let there = catalog.databases.values().filter(|database| database.missing_since.is_none());
-        there.map(|database| database.name.clone()).collect()
-    }
-
     /// Returns a database's name as it is written here, upper and lower case counting as the same; cheaper than showing it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::exit::EXIT_CODES;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+use larder_model::task::Periodicity;
 use larder_model::{EngineKind, OperationKind, OperationStatus, TimeSpan};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,6 +52,13 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Restore a backup into scratch and compare it
     Verify(VerifyArguments),
+    /// Show what waits, and why
+    Queue(Connection),
+    /// Show why a database's tasks ran or did not, newest first
+    Decisions(DecisionsArguments),
+    /// See what retention would remove
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Show how everything stands
     Status(Connection),
     /// Print the lines with which stock restic opens a repository
@@ -226,6 +234,9 @@ pub(crate) enum BackupCommand {
         /// The task whose destinations are used
         #[arg(long, value_name = "NAME")]
         task: Option<String>,
+        /// Only tasks with a schedule of this periodicity: hourly, daily, weekly, monthly, bimonthly, shutdown or manual
+        #[arg(long, value_name = "WORD", value_parser = periodicity, requires = "all")]
+        periodicity: Option<Periodicity>,
         /// Wait until it has ended, and show how far it is
         #[arg(long)]
         wait: bool,
@@ -300,6 +311,39 @@ pub(crate) enum OperationCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DecisionsArguments {
+    /// The database
+    pub(crate) database: String,
+    /// Only this task
+    pub(crate) task: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Say for each backup which rule keeps it, or that it would go; removes nothing
+    Simulate {
+        /// The database
+        database: String,
+        /// The task whose backups are judged, where there are several
+        #[arg(long, value_name = "NAME")]
+        task: Option<String>,
+        /// A task file whose RetentionPolicy is tried instead of the task's own
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// The destination, where there are several
+        #[arg(long, value_name = "NAME")]
+        destination: Option<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RestoreArguments {
     /// The database
     pub(crate) database: String,
@@ -360,6 +404,14 @@ fn operation_kind(word: &str) -> Result<OperationKind, String> {
 fn operation_status(word: &str) -> Result<OperationStatus, String> {
     use OperationStatus::{Canceled, Completed, Faulted, InProgress, Queued};
     find(word, &[Queued, InProgress, Completed, Faulted, Canceled])
+}
+
+fn periodicity(word: &str) -> Result<Periodicity, String> {
+    use Periodicity::{Bimonthly, Daily, Hourly, Manual, Monthly, Shutdown, Weekly};
+    let all = [Hourly, Daily, Weekly, Monthly, Bimonthly, Shutdown, Manual];
+    all.into_iter().find(|one| format!("{one:?}").eq_ignore_ascii_case(word)).ok_or_else(|| {
+        format!("it is one of {}", all.map(|one| format!("{one:?}").to_lowercase()).join(", "))
+    })
 }
 
 /// Reads a length of time as people write it, or as RavenDB does.

@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::show::operation::{seconds, sentence, what};
 use crate::show::screen::Screen;
 use crate::show::table::Table;
+use larder_http::DelayBody;
 use larder_model::{Operation, OperationStatus, human};
 
 pub(crate) fn run(command: OperationCommand, screen: &Screen) -> Result<Exit, Failure> {
@@ -29,12 +30,8 @@ pub(crate) fn run(command: OperationCommand, screen: &Screen) -> Result<Exit, Fa
         }
         OperationCommand::Delay { id, duration, connection } => {
             let client = Client::new(&connection)?;
-            let operation: Operation = client.get(&wait::path(id))?;
-            let path = Path::raven(["admin", "backup-task", "delay"])
-                .with("taskId", Some(&id.to_string()))
-                .with("duration", Some(&duration.to_string()))
-                .with("database", Some(operation.database.as_str()));
-            client.tell(&path)?;
+            let path = Path::new(["operations", &id.to_string(), "delay"]);
+            let _: Operation = client.post(&path, &DelayBody { duration })?;
             let ended = wait::until_ended(&client, id)?;
             let text =
                 format!("Stopped operation {id}; {} is backed up again in {duration}.", ended.database);

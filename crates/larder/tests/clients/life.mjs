@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import {
-    backups, completed, derivedTask, end, inDatabase, raven, refused, server, start, status, step, store,
+    backups, completed, derivedTask, end, inDatabase, raven, refused, server, start, status, step,
 } from "./site.mjs";
 
 const made = "NodeMade";
@@ -41,7 +41,7 @@ await step("it is restored under another name", async () => {
     const operation = await server.send(new raven.RestoreBackupOperation({
         type: "Local", databaseName: "NodeRestored", backupLocation: location,
     }));
-    await serverCompleted(operation.operationId);
+    await operation.waitForCompletion();
     const names = await server.send(new raven.GetDatabaseNamesOperation(0, 25));
     assert.ok(names.includes("NodeRestored"));
     assert.ok(await derivedTask("All", "NodeRestored"));
@@ -52,7 +52,7 @@ await step("a restore over an existing database is refused, and the database sta
     const restore = new raven.RestoreBackupOperation({
         type: "Local", databaseName: made, backupLocation: location,
     });
-    await refused(server.send(restore).then((operation) => serverCompleted(operation.operationId)), /exist/i);
+    await refused(server.send(restore).then((operation) => operation.waitForCompletion()), /already/);
     const names = await server.send(new raven.GetDatabaseNamesOperation(0, 25));
     assert.ok(names.includes(made));
 });
@@ -85,7 +85,7 @@ await step("its own task is disabled, enabled and deleted", async () => {
     await inDatabase(made).send(new raven.ToggleOngoingTaskStateOperation(own, "Backup", true));
     const task = await inDatabase(made).send(new raven.GetOngoingTaskInfoOperation(own, "Backup"));
     assert.equal(task.taskState, "Disabled");
-    await refused(start(true, own, made), /disabled/i);
+    await refused(start(true, own, made), /rests/);
     await inDatabase(made).send(new raven.ToggleOngoingTaskStateOperation(own, "Backup", false));
     await inDatabase(made).send(new raven.DeleteOngoingTaskOperation(own, "Backup"));
     await refused(
@@ -110,12 +110,5 @@ await step("databases are deleted with their files", async () => {
     assert.ok(!names.some((name) => left.includes(name)), left.join());
     await server.send(new raven.DeleteServerWideTaskOperation("All", "Backup"));
 });
-
-async function serverCompleted(operationId) {
-    const executor = store.getRequestExecutor();
-    const conventions = store.conventions;
-    const awaiter = new raven.ServerWideOperationCompletionAwaiter(executor, conventions, operationId);
-    await awaiter.waitForCompletion();
-}
 
 end();

@@ -44,6 +44,7 @@ async fn an_operation_is_polled_until_it_ended() {
         assert!(result["Documents"]["ReadCount"].as_u64().unwrap() >= 2, "{result}");
         assert!(result["Documents"]["SizeInBytes"].as_u64().unwrap() >= 29, "{result}");
         assert_eq!(result["Documents"]["Attachments"]["Processed"], true);
+        assert_eq!(result["Indexes"]["StartTime"], "2026-03-01T12:00:00.0000000Z");
         assert_eq!(
             (&result["S3Backup"]["Skipped"], &result["Indexes"]["ReadCount"]),
             (&json!(true), &json!(0))

@@ -1,7 +1,7 @@
 //! Tasks that run after changes: which databases are watched, what changed, and what happens where watching fails.
 
-use crate::identity::TaskKey;
 use crate::core::Core;
+use crate::identity::TaskKey;
 use jiff::Timestamp;
 use larder_engines::{Watch, WatchEvent};
 use larder_model::{Database, DatabaseName, Source};

@@ -2,9 +2,9 @@
 //!
 //! It lies in the state, one record a task, written together with what was decided; nothing of it is kept in memory.
 
-use crate::identity::TaskKey;
 use crate::core::Core;
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::record;
 use jiff::Timestamp;
 use larder_model::OperationId;

@@ -1,9 +1,9 @@
 //! Putting a backup off: it stops, frees everything, and goes on at the time; what it stored is not sent again.
 
-use crate::identity::TaskKey;
 use crate::core::Core;
 use crate::decision::{Decision, Decisions, Verdict};
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::job::Job;
 use crate::planning::Planner;
 use crate::record;

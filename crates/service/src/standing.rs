@@ -1,8 +1,8 @@
 //! How a task stands now: why it does not run at this moment.
 
-use crate::identity::TaskKey;
 use crate::core::Core;
 use crate::decision::{Decision, Verdict};
+use crate::identity::TaskKey;
 use crate::planning::Planner;
 use crate::waiting::{hold_in_words, is_ready};
 use jiff::Timestamp;

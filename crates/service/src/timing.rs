@@ -1,8 +1,8 @@
 //! The service's front for everything about time: delays, the queue, the decision log, what retention would keep.
 
-use crate::identity::TaskKey;
 use crate::decision::{DECISIONS_KEPT, Decision};
 use crate::error::ServiceError;
+use crate::identity::TaskKey;
 use crate::request::KeptBackup;
 use crate::retention::{Policy, judge};
 use crate::service::Service;
@@ -74,7 +74,9 @@ impl Service {
         let policy = Policy::of(task.unwrap_or(&stored), &self.core.settings.time_zone);
         let (database, destinations) = self.meant(database, destination)?;
         let mut answer = Vec::new();
-        for here in candidates::by_destination(&self.core, database, destinations, (key.task, stored.name)).await? {
+        for here in
+            candidates::by_destination(&self.core, database, destinations, (key.task, stored.name)).await?
+        {
             let (points, candidates): (Vec<_>, Vec<_>) = here.into_iter().unzip();
             let judged = policy.as_ref().map(|policy| judge(&candidates, policy, self.core.now()));
             for backup in points {

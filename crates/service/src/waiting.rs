@@ -44,9 +44,7 @@ pub(crate) fn hold_in_words(hold: Hold, catalog: &Catalog, job: &Job) -> String 
     match hold {
         Hold::NotReady => match job {
             Job::Backup { key, .. } => {
-                let window = catalog
-                    .task(key)
-                    .and_then(|(_, task)| task.periodic().backup_window.clone());
+                let window = catalog.task(key).and_then(|(_, task)| task.periodic().backup_window.clone());
                 let window = window.map(|window| format!(" from {} to {}", window.from, window.to));
                 format!("its backup window is closed; it is open{}", window.unwrap_or_default())
             }

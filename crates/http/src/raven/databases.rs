@@ -130,7 +130,6 @@ pub(crate) fn humane(bytes: u64) -> String {
     for (unit, word, digits) in STEPS {
         if bytes >= unit {
             // Three digits are shown, so what a float loses is not seen.
-            #[allow(clippy::cast_precision_loss)]
             let number = format!("{:.digits$}", bytes as f64 / unit as f64);
             let number = number.trim_end_matches('0').trim_end_matches('.');
             return format!("{number} {word}");

@@ -75,7 +75,6 @@ fn details() -> NodeDetails {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let system = rustix::system::sysinfo();
     // Both factors fit a float's 53 bits on any machine that exists.
-    #[allow(clippy::cast_precision_loss)]
     let memory = system.totalram as f64 * f64::from(system.mem_unit) / BYTES_PER_GIB;
     let uname = rustix::system::uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();

@@ -15,7 +15,7 @@ use crate::work::{Known, Order, Place, retain, script, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{
-    CompressionLevel, DestinationKind, LocalSettings, Periodicity, PeriodicBackupConfiguration, read,
+    CompressionLevel, DestinationKind, LocalSettings, PeriodicBackupConfiguration, Periodicity, read,
 };
 use larder_model::{BackupKind, Cancel, Database, Secret, Source};
 use larder_repository::{

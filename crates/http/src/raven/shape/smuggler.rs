@@ -72,12 +72,15 @@ pub(crate) struct Kinds {
 impl Kinds {
     /// Makes the counters of a run: `items` of `bytes` where documents stand, and how all other kinds stand.
     pub(crate) fn of(start: Option<Stamp>, items: u64, bytes: u64, processed: bool, skipped: bool) -> Self {
-        let nothing = Counts { processed, skipped, ..Counts::default() };
         let start_time = if skipped { None } else { start };
+        let untouched = Counts { processed, skipped, ..Counts::default() };
+        // RavenDB has looked at every kind by the end, and at none but the first until then.
+        let nothing = Counts { start_time: start_time.filter(|_| processed), ..untouched };
         let some = Counts { start_time, read_count: items, size_in_bytes: bytes, ..nothing };
         let etag = EtagCounts { counts: nothing, last_etag: 0 };
         let skipping = SkippingCounts { counts: nothing, ..SkippingCounts::default() };
-        let documents = DocumentCounts { counts: nothing, attachments: nothing, ..DocumentCounts::default() };
+        let documents =
+            DocumentCounts { counts: nothing, attachments: untouched, ..DocumentCounts::default() };
         Self {
             database_record: nothing,
             documents: DocumentCounts { counts: some, ..documents },

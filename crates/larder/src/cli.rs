@@ -2,7 +2,9 @@
 
 use crate::exit::EXIT_CODES;
 use clap::{Args, Parser, Subcommand};
-use larder_model::{EngineKind, OperationKind, OperationStatus};
+use jiff::SignedDuration;
+use larder_model::task::Periodicity;
+use larder_model::{EngineKind, OperationKind, OperationStatus, TimeSpan};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -32,10 +34,10 @@ pub(crate) enum Command {
     /// Say what is to be backed up: places that hold databases and trees
     #[command(subcommand)]
     Source(SourceCommand),
-    /// Look at databases and trees
+    /// Look at databases and trees, make and delete databases
     #[command(subcommand)]
     Database(DatabaseCommand),
-    /// Say how backups are made: server-wide tasks
+    /// Say how backups are made: server-wide tasks, and tasks of one database
     #[command(subcommand)]
     Task(TaskCommand),
     /// Make and list backups
@@ -50,6 +52,13 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Restore a backup into scratch and compare it
     Verify(VerifyArguments),
+    /// Show what waits, and why
+    Queue(Connection),
+    /// Show why a database's tasks ran or did not, newest first
+    Decisions(DecisionsArguments),
+    /// See what retention would remove
+    #[command(subcommand)]
+    Retention(RetentionCommand),
     /// Show how everything stands
     Status(Connection),
     /// Print the lines with which stock restic opens a repository
@@ -136,33 +145,77 @@ pub(crate) enum SourceCommand {
 pub(crate) enum DatabaseCommand {
     /// List the databases and how each stands
     List(Connection),
+    /// Make a SQLite database in Larder's own source
+    Create {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Strike databases off the list; backups stay
+    Delete {
+        /// The databases
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Delete the databases' files too; only those of Larder's own source
+        #[arg(long)]
+        hard: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaskCommand {
     /// Store a task from a TOML or JSON file, new or changed
+    #[command(after_help = "Ready files: see examples/ in Larder's source.")]
     Put {
         /// The file; - reads JSON from standard input
         file: PathBuf,
+        /// Make it a task of this database alone
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
         #[command(flatten)]
         connection: Connection,
     },
     /// List the tasks
-    List(Connection),
+    List {
+        /// Those that apply to this database, its own and the derived ones
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Show one task and its next runs
-    Show {
-        /// The task
-        name: String,
+    Show(TaskArguments),
+    /// Show a task's next runs
+    Next {
+        /// The task, or a file that holds one which is not stored yet
+        task: String,
+        /// How many
+        #[arg(long, default_value_t = 5)]
+        count: usize,
         #[command(flatten)]
         connection: Connection,
     },
+    /// Wake a task that rests
+    Enable(TaskArguments),
+    /// Let a task rest: it makes no backups until it is enabled
+    Disable(TaskArguments),
     /// Delete a task; its backups stay
-    Delete {
-        /// The task
-        name: String,
-        #[command(flatten)]
-        connection: Connection,
-    },
+    Delete(TaskArguments),
+}
+
+/// One task, server-wide or of one database.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TaskArguments {
+    /// The task
+    pub(crate) name: String,
+    /// The task of this database alone; also a derived one: "Server Wide Backup, NAME"
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,6 +234,9 @@ pub(crate) enum BackupCommand {
         /// The task whose destinations are used
         #[arg(long, value_name = "NAME")]
         task: Option<String>,
+        /// Only tasks with a schedule of this periodicity: hourly, daily, weekly, monthly, bimonthly, shutdown or manual
+        #[arg(long, value_name = "WORD", value_parser = periodicity, requires = "all")]
+        periodicity: Option<Periodicity>,
         /// Wait until it has ended, and show how far it is
         #[arg(long)]
         wait: bool,
@@ -235,10 +291,53 @@ pub(crate) enum OperationCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Stop a backup for now, and begin it again after a time; what it stored is not sent again
+    Delay {
+        /// The operation's number
+        id: u64,
+        /// For how long: 1h, 90m, 1h 30m, or as 01:30:00
+        #[arg(value_parser = delay)]
+        duration: TimeSpan,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Stop an operation and wait until it has ended
     Abort {
         /// Its number
         id: u64,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecisionsArguments {
+    /// The database
+    pub(crate) database: String,
+    /// Only this task
+    pub(crate) task: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Say for each backup which rule keeps it, or that it would go; removes nothing
+    Simulate {
+        /// The database
+        database: String,
+        /// The task whose backups are judged, where there are several
+        #[arg(long, value_name = "NAME")]
+        task: Option<String>,
+        /// A task file whose RetentionPolicy is tried instead of the task's own
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// The destination, where there are several
+        #[arg(long, value_name = "NAME")]
+        destination: Option<String>,
         #[command(flatten)]
         connection: Connection,
     },
@@ -307,6 +406,24 @@ fn operation_status(word: &str) -> Result<OperationStatus, String> {
     find(word, &[Queued, InProgress, Completed, Faulted, Canceled])
 }
 
+fn periodicity(word: &str) -> Result<Periodicity, String> {
+    use Periodicity::{Bimonthly, Daily, Hourly, Manual, Monthly, Shutdown, Weekly};
+    let all = [Hourly, Daily, Weekly, Monthly, Bimonthly, Shutdown, Manual];
+    all.into_iter().find(|one| format!("{one:?}").eq_ignore_ascii_case(word)).ok_or_else(|| {
+        format!("it is one of {}", all.map(|one| format!("{one:?}").to_lowercase()).join(", "))
+    })
+}
+
+/// Reads a length of time as people write it, or as RavenDB does.
+fn delay(text: &str) -> Result<TimeSpan, String> {
+    let says = || "it is no length of time; write for example 90m, 1h or 01:30:00".to_owned();
+    let span = match text.parse::<TimeSpan>() {
+        Ok(span) => span,
+        Err(_) => TimeSpan::from_seconds(text.parse::<SignedDuration>().map_err(|_| says())?.as_secs()),
+    };
+    if span.ticks() > 0 { Ok(span) } else { Err("it must be longer than nothing".to_owned()) }
+}
+
 /// Finds a value by the word it is shown with.
 fn find<T: Copy + ToString>(word: &str, all: &[T]) -> Result<T, String> {
     let words: Vec<String> = all.iter().map(ToString::to_string).collect();
@@ -341,6 +458,15 @@ mod tests {
         assert!(
             Cli::try_parse_from(["larder", "check", "shop", "--key-file", "k", "--destination", "d"]).is_ok()
         );
+    }
+
+    #[test]
+    fn a_delay_is_written_as_people_do_or_as_ravendb_does() {
+        for text in ["1h", "60m", "01:00:00"] {
+            assert_eq!(delay(text).unwrap().to_string(), "01:00:00", "{text}");
+        }
+        assert!(delay("soon").unwrap_err().contains("90m"));
+        assert!(delay("-1h").is_err() && delay("0s").is_err());
     }
 
     #[test]

@@ -35,9 +35,15 @@ FolderPath = \"/srv/backups\"                  # each database gets a folder in 
 
 [Selector]                                   # all databases where nothing is said
 Engines = [\"sqlite\"]
+
+[[Schedules]]                                # further schedules, as many as are needed
+When = \"every 4h..6h\"                       # or a cron expression, \"Daily at 02:30\", \"after changes, quiet 2m,
+Backup = \"Incremental\"                      # at most every 30m\", \"Shutdown\", \"Manual\"
 ```
 
-`larder task put nightly.toml` stores it. JSON with the same keys does as well.
+`larder task put nightly.toml` stores it. JSON with the same keys does as well. A setting that a file does not name keeps its
+value when a task is changed; in JSON `null` clears it. A misspelt setting is shown with its line and the one that was meant.
+Ready files are in `examples/`.
 ";
 
 fn reference() -> String {

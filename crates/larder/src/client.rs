@@ -5,8 +5,8 @@ use crate::exit::{Exit, Failure};
 use crate::host::read_secret;
 use larder_http::ErrorBody;
 use larder_model::Secret;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use ureq::http::{Request, StatusCode};
 use ureq::{Agent, SendBody};
@@ -69,6 +69,20 @@ impl Client {
         self.send("DELETE", path, None::<&()>).map(|_| ())
     }
 
+    /// Deletes what a body names.
+    pub(crate) fn delete_these<T: DeserializeOwned, B: Serialize>(
+        &self,
+        path: &Path,
+        body: &B,
+    ) -> Result<T, Failure> {
+        self.ask("DELETE", path, Some(body))
+    }
+
+    /// Asks for something that is answered without words.
+    pub(crate) fn tell(&self, path: &Path) -> Result<(), Failure> {
+        self.send("POST", path, None::<&()>).map(|_| ())
+    }
+
     fn ask<T: DeserializeOwned, B: Serialize>(
         &self,
         method: &str,
@@ -118,8 +132,14 @@ impl Client {
     }
 
     fn declined(&self, status: StatusCode, text: &str) -> Failure {
-        match serde_json::from_str::<ErrorBody>(text) {
-            Ok(body) => Failure { exit: Exit::Failed, kind: body.error.kind, message: body.error.message },
+        if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
+            return Failure { exit: Exit::Failed, kind: body.error.kind, message: body.error.message };
+        }
+        match serde_json::from_str::<RavenError>(text) {
+            Ok(body) => {
+                let kind = body.kind.rsplit('.').next().unwrap_or_default().trim_end_matches("Exception");
+                Failure { exit: Exit::Failed, kind: kind.to_owned(), message: body.message }
+            }
             Err(_) => self.strange(&format!("status {status}")),
         }
     }
@@ -132,6 +152,15 @@ impl Client {
     }
 }
 
+/// An error of the routes that RavenDB's clients ask.
+#[derive(Deserialize)]
+struct RavenError {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(rename = "Message")]
+    message: String,
+}
+
 /// A route of the server, put together from parts that may hold any character.
 #[derive(Clone, Debug)]
 pub(crate) struct Path(String);
@@ -141,6 +170,12 @@ impl Path {
     pub(crate) fn new<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let parts: Vec<String> = parts.into_iter().map(escape).collect();
         Self(format!("/api/v1/{}", parts.join("/")))
+    }
+
+    /// Makes the address of a route that RavenDB's clients ask too: `/part/part`.
+    pub(crate) fn raven<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
+        let parts: Vec<String> = parts.into_iter().map(escape).collect();
+        Self(format!("/{}", parts.join("/")))
     }
 
     /// Adds a parameter, where there is a value for it.

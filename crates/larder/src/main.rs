@@ -15,6 +15,8 @@ mod quickstart;
 mod serve;
 mod show;
 mod signals;
+mod task_file;
+mod text_place;
 
 use clap::Parser;
 use cli::{Cli, Command};

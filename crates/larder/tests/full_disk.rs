@@ -3,9 +3,10 @@
 
 mod support;
 
+use larder_testbed::Random;
 use std::fs;
 use std::process::Command;
-use support::{Site, larder, noise};
+use support::{Site, larder};
 
 /// Runs in a mount namespace of its own: a small disk under the destination, a run, more space, a second run.
 const SCRIPT: &str = r#"
@@ -22,7 +23,7 @@ mount -o remount,size=64m "$1/backups"
 #[test]
 fn a_full_disk_is_named_and_the_next_run_goes_on_once_there_is_space() {
     let site = Site::new();
-    fs::write(site.tree().join("too-large"), noise(20_000_000)).unwrap();
+    fs::write(site.tree().join("too-large"), Random::new(1).bytes(20_000_000)).unwrap();
     let mut command = Command::new("unshare");
     command.args(["--mount", "--map-root-user", "sh", "-c", SCRIPT]);
     let output = command.arg(larder().get_program()).arg(site.data()).arg(site.tree()).output().unwrap();

@@ -3,10 +3,10 @@
 
 mod support;
 
-use larder_testbed::{Server, wait_until};
+use larder_testbed::{Random, Server, wait_until};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::{Site, ask, larder, noise, run};
+use support::{Site, ask, larder, run};
 
 /// Starts a server that knows the tree and a task, with nothing backed up yet.
 fn server_with_tree(site: &Site) -> Server {
@@ -33,6 +33,8 @@ fn every_command_prints_one_json_value_when_asked_to() {
     let file = site.directory.join("nightly.toml");
     let target = site.directory.join("restored");
     let sqlite = site.tree();
+    let rules = site.directory.join("rules.toml");
+    std::fs::write(&rules, "Name = \"tried\"\n[RetentionPolicy]\nKeepLast = 1\n").unwrap();
     let commands: Vec<Vec<&str>> = vec![
         vec!["source", "list"],
         vec!["source", "add", sqlite.to_str().unwrap(), "--engine", "sqlite", "--name", "dbs"],
@@ -40,7 +42,24 @@ fn every_command_prints_one_json_value_when_asked_to() {
         vec!["task", "list"],
         vec!["task", "show", "Nightly"],
         vec!["task", "put", file.to_str().unwrap()],
+        vec!["task", "next", "Nightly", "--count", "2"],
+        vec!["task", "next", file.to_str().unwrap()],
+        vec!["task", "disable", "Nightly"],
+        vec!["task", "enable", "Nightly"],
+        vec!["task", "list", "--database", "tree"],
+        vec!["task", "disable", "Server Wide Backup, Nightly", "--database", "tree"],
+        vec!["task", "enable", "Server Wide Backup, Nightly", "--database", "tree"],
+        vec!["task", "put", file.to_str().unwrap(), "--database", "tree"],
+        vec!["task", "show", "Nightly", "--database", "tree"],
+        vec!["task", "delete", "Nightly", "--database", "tree"],
+        vec!["database", "create", "made"],
+        vec!["database", "delete", "made", "--hard"],
+        vec!["queue"],
         vec!["backup", "now", "tree", "--full", "--wait"],
+        vec!["backup", "now", "--all", "--periodicity", "shutdown"],
+        vec!["decisions", "tree", "Server Wide Backup, Nightly", "--limit", "3"],
+        vec!["retention", "simulate", "tree"],
+        vec!["retention", "simulate", "tree", "--policy", rules.to_str().unwrap()],
         vec!["backup", "now", "--all", "--wait"],
         vec!["backup", "list", "tree"],
         vec!["operation", "list"],
@@ -157,7 +176,7 @@ fn an_address_that_others_reach_needs_a_token_and_then_every_command_does() {
 fn an_abort_ends_a_running_backup_within_a_second_and_the_next_one_works() {
     let site = Site::new();
     for number in 0..24_u8 {
-        let mut bytes = noise(16 << 20);
+        let mut bytes = Random::new(1).bytes(16 << 20);
         bytes.iter_mut().for_each(|byte| *byte ^= number.wrapping_mul(37));
         std::fs::write(site.tree().join(format!("large-{number}")), bytes).unwrap();
     }
@@ -177,10 +196,26 @@ fn an_abort_ends_a_running_backup_within_a_second_and_the_next_one_works() {
 }
 
 #[test]
+fn a_delayed_backup_stops_and_says_when_it_goes_on() {
+    let site = Site::new();
+    std::fs::write(site.tree().join("large"), Random::new(2).bytes(256 << 20)).unwrap();
+    let server = server_with_tree(&site);
+    let begun = ask(&server, &["backup", "now", "tree", "--json"]).expect(0).json();
+    let id = begun["Operations"][0].to_string();
+    let ended = ask(&server, &["operation", "delay", &id, "1h", "--json"]).expect(0).json();
+    assert_eq!(ended["Status"], "Canceled", "{ended}");
+    let decisions = ask(&server, &["decisions", "tree", "--json"]).expect(0).json();
+    let decisions = decisions.as_array().unwrap();
+    assert!(decisions.iter().any(|one| one["Decision"] == "Delayed"), "{decisions:?}");
+    let refused = ask(&server, &["operation", "delay", &id, "1h", "--json"]).expect(1).json();
+    assert!(refused["Error"]["Message"].as_str().is_some_and(|text| !text.is_empty()), "{refused}");
+}
+
+#[test]
 fn ctrl_c_ends_a_quickstart_with_130_and_the_next_one_works() {
     let site = Site::new();
     for number in 0..16_u8 {
-        let mut bytes = noise(16 << 20);
+        let mut bytes = Random::new(1).bytes(16 << 20);
         bytes.iter_mut().for_each(|byte| *byte ^= number.wrapping_mul(37));
         std::fs::write(site.tree().join(format!("large-{number}")), bytes).unwrap();
     }

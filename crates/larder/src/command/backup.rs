@@ -11,12 +11,13 @@ use larder_model::{BackupKind, OperationId, RestorePoint, human};
 
 pub(crate) fn run(command: BackupCommand, screen: &Screen) -> Result<Exit, Failure> {
     match command {
-        BackupCommand::Now { databases, all, full, task, wait, connection } => {
+        BackupCommand::Now { databases, all, full, task, periodicity, wait, connection } => {
             let kind = if full { BackupKind::Full } else { BackupKind::Incremental };
             let body = BackupsBody { kind: Some(kind), task };
             let client = Client::new(&connection)?;
             let accepted = if all {
-                client.post(&Path::new(["backups"]), &body)?
+                let word = periodicity.map(|periodicity| format!("{periodicity:?}"));
+                client.post(&Path::new(["backups"]).with("periodicity", word.as_deref()), &body)?
             } else {
                 ask_each(&client, &databases, &body)?
             };

@@ -4,8 +4,10 @@ mod backup;
 mod database;
 mod offline;
 mod operation;
+mod queue;
 mod restic;
 mod restore;
+mod retention;
 pub(crate) mod source;
 mod status;
 mod task;
@@ -27,6 +29,9 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<Exit, Failure> {
         Command::Restore(arguments) => restore::restore(&arguments, screen),
         Command::Check(arguments) => restore::check(&arguments, screen),
         Command::Verify(arguments) => restore::verify(&arguments, screen),
+        Command::Queue(connection) => queue::queue(&connection, screen),
+        Command::Decisions(arguments) => queue::decisions(&arguments, screen),
+        Command::Retention(command) => retention::run(command, screen),
         Command::Status(connection) => status::run(&connection, screen),
         Command::ResticEnv(arguments) => restic::run(&arguments, screen),
         Command::Serve(_) | Command::Quickstart(_) => {

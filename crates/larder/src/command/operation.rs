@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::show::operation::{seconds, sentence, what};
 use crate::show::screen::Screen;
 use crate::show::table::Table;
+use larder_http::DelayBody;
 use larder_model::{Operation, OperationStatus, human};
 
 pub(crate) fn run(command: OperationCommand, screen: &Screen) -> Result<Exit, Failure> {
@@ -26,6 +27,15 @@ pub(crate) fn run(command: OperationCommand, screen: &Screen) -> Result<Exit, Fa
         OperationCommand::Show { id, connection } => {
             let operation: Operation = Client::new(&connection)?.get(&wait::path(id))?;
             screen.result(&operation, &details(&operation, screen))
+        }
+        OperationCommand::Delay { id, duration, connection } => {
+            let client = Client::new(&connection)?;
+            let path = Path::new(["operations", &id.to_string(), "delay"]);
+            let _: Operation = client.post(&path, &DelayBody { duration })?;
+            let ended = wait::until_ended(&client, id)?;
+            let text =
+                format!("Stopped operation {id}; {} is backed up again in {duration}.", ended.database);
+            screen.result(&ended, &text)
         }
         OperationCommand::Abort { id, connection } => {
             let client = Client::new(&connection)?;

@@ -1,10 +1,13 @@
 //! `larder.toml`: what the administrator of the host decides.
 
 use crate::exit::Failure;
+use crate::text_place::TextPlace;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use larder_model::DatabaseName;
+use larder_model::task::DestinationKind;
 use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -26,6 +29,11 @@ pub(crate) struct Config {
     pub(crate) identifier: Option<String>,
     pub(crate) history_limit: Option<usize>,
     pub(crate) log: Option<String>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) script_directories: Vec<PathBuf>,
+    pub(crate) local_root: Option<PathBuf>,
+    pub(crate) allowed_destinations: Option<Vec<DestinationKind>>,
+    pub(crate) allowed_aws_regions: Option<Vec<String>>,
 }
 
 /// The keys as they stand in the file.
@@ -42,6 +50,28 @@ struct File {
     identifier: Option<Spanned<String>>,
     history_limit: Option<Spanned<i64>>,
     log: Option<Spanned<String>>,
+    public_url: Option<Spanned<String>>,
+    #[serde(default)]
+    scripts: Scripts,
+    #[serde(default)]
+    destinations: Destinations,
+}
+
+/// Programs that tasks may call.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scripts {
+    #[serde(default)]
+    directories: Vec<Spanned<String>>,
+}
+
+/// Where tasks may write.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Destinations {
+    local_root: Option<Spanned<String>>,
+    allowed: Option<Vec<Spanned<String>>>,
+    aws_regions: Option<Vec<String>>,
 }
 
 /// Returns the file that is written at the first start: every key, explained, at its default.
@@ -77,6 +107,21 @@ identifier = "{identifier}"
 
 # How much is logged on standard error: error, warn, info, debug or trace.
 #log = "info"
+
+# The address that RavenDB's clients are told to use. Where nothing is said, they go on with the one they called.
+#public_url = "https://backup.example.org"
+
+# Directories whose programs a task may name in GetBackupConfigurationScript. The API alone can never make this
+# server run a program: where nothing is listed, no script runs.
+#[scripts]
+#directories = ["/etc/larder/scripts"]
+
+# The directory below which every local destination must lie, the kinds of destination that tasks may use, and the
+# regions of Amazon's. Where nothing is said, everything is allowed.
+#[destinations]
+#local_root = "/mnt/backups"
+#allowed = ["Local", "S3", "Glacier", "Azure", "GoogleCloud", "FTP"]
+#aws_regions = ["eu-central-1"]
 "#
     )
 }
@@ -93,7 +138,7 @@ pub(crate) fn read(path: &Path) -> Result<Config, Failure> {
 }
 
 fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
-    let place = Place { text, path };
+    let place = Place(TextPlace { text, path });
     let file: File = toml::from_str(text)
         .map_err(|error| place.failure(error.span().unwrap_or(0..0), &error.message().replace('\n', ", ")))?;
     Ok(Config {
@@ -123,7 +168,22 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
                 .map(|_| level.clone())
                 .map_err(|error| error.to_string())
         })?,
+        public_url: place.read(file.public_url, |url| public_url(url))?,
+        script_directories: place.directories(file.scripts.directories)?,
+        local_root: place.directories(file.destinations.local_root.into_iter().collect())?.pop(),
+        allowed_destinations: file.destinations.allowed.map(|kinds| place.kinds(kinds)).transpose()?,
+        allowed_aws_regions: file.destinations.aws_regions,
     })
+}
+
+fn public_url(url: &str) -> Result<String, String> {
+    let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['?', '#', ' ']) => {
+            Ok(url.trim_end_matches('/').to_owned())
+        }
+        _ => Err("it is no address such as https://backup.example.org".to_owned()),
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -142,11 +202,8 @@ fn at_least(count: i64, least: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("it must be at least {least}"))
 }
 
-/// A text and where it came from, for messages.
-struct Place<'a> {
-    text: &'a str,
-    path: &'a Path,
-}
+/// The text of the configuration, for messages.
+struct Place<'a>(TextPlace<'a>);
 
 impl Place<'_> {
     fn read<T, U>(
@@ -159,21 +216,31 @@ impl Place<'_> {
             .transpose()
     }
 
+    /// Reads directories; each must be absolute, so that it means the same wherever the server is started.
+    fn directories(&self, given: Vec<Spanned<String>>) -> Result<Vec<PathBuf>, Failure> {
+        let absolute = |path: Spanned<String>| {
+            let directory = PathBuf::from(path.get_ref());
+            match directory.is_absolute() {
+                true => Ok(directory),
+                false => {
+                    Err(self.failure(path.span(), "it is not an absolute path, such as /etc/larder/scripts"))
+                }
+            }
+        };
+        given.into_iter().map(absolute).collect()
+    }
+
+    fn kinds(&self, given: Vec<Spanned<String>>) -> Result<Vec<DestinationKind>, Failure> {
+        let kind = |word: Spanned<String>| {
+            let named = word.get_ref().clone().into_deserializer();
+            let kind: Result<DestinationKind, serde::de::value::Error> = DestinationKind::deserialize(named);
+            kind.map_err(|error| self.failure(word.span(), &error.to_string()))
+        };
+        given.into_iter().map(kind).collect()
+    }
+
     fn failure(&self, span: Range<usize>, message: &str) -> Failure {
-        let start = (0..=span.start.min(self.text.len()))
-            .rev()
-            .find(|at| self.text.is_char_boundary(*at))
-            .unwrap_or(0);
-        let before = &self.text[..start];
-        let line_number = before.matches('\n').count() + 1;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = self.text[line_start..].lines().next().unwrap_or_default();
-        let column = self.text[line_start..start].chars().count() + 1;
-        Failure::new(format!(
-            "{}, line {line_number}, column {column}: {message}; correct it and start again\n    {line}\n    {}^",
-            self.path.display(),
-            " ".repeat(column - 1)
-        ))
+        Failure::new(self.0.at(&span, &format!("{message}; correct it and start again")))
     }
 }
 
@@ -198,6 +265,10 @@ mod tests {
         let config = parse(&every_key, Path::new("/etc/larder/larder.toml")).unwrap();
         assert_eq!(config.discovery_interval, Some(Duration::from_secs(60)));
         assert_eq!(config.max_concurrent_backups, Some(2));
+        assert_eq!(config.script_directories, [Path::new("/etc/larder/scripts")]);
+        assert_eq!(config.local_root.as_deref(), Some(Path::new("/mnt/backups")));
+        assert_eq!(config.allowed_destinations.map(|kinds| kinds.len()), Some(DestinationKind::ALL.len()));
+        assert_eq!(config.public_url.as_deref(), Some("https://backup.example.org"));
         assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
     }
 
@@ -217,6 +288,9 @@ mod tests {
             ("discovery_interval = \"5ms\"", "shorter than one second"),
             ("max_concurrent_backups = 0", "at least 1"),
             ("identifier = \"a,b\"", "letters"),
+            ("public_url = \"backup.example.org\"", "https://"),
+            ("destinations = { allowed = [\"Tape\"] }", "Tape"),
+            ("scripts = { directories = [\"scripts\"] }", "absolute"),
         ] {
             let message = failure(text);
             assert!(message.contains("line 1, column ") && message.contains(says), "{message}");

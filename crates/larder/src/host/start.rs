@@ -105,7 +105,7 @@ fn http_settings(
         allowed_hosts: config.allowed_hosts.clone(),
         time_zone: zone.clone(),
         key_file: data.key(),
-        public_url: None,
+        public_url: config.public_url.clone(),
     })
 }
 
@@ -123,6 +123,10 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
         username: username(),
         identifier: config.identifier.clone().unwrap_or_else(|| defaults.identifier.clone()),
         history_limit: config.history_limit.unwrap_or(defaults.history_limit),
+        script_directories: config.script_directories.clone(),
+        local_root: config.local_root.clone(),
+        allowed_destinations: config.allowed_destinations.clone(),
+        allowed_aws_regions: config.allowed_aws_regions.clone(),
         ..defaults
     }
 }

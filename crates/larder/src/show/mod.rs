@@ -4,3 +4,4 @@ pub(crate) mod operation;
 pub(crate) mod progress;
 pub(crate) mod screen;
 pub(crate) mod table;
+pub(crate) mod task;

@@ -5,7 +5,7 @@
 
 pub mod kills;
 
-use larder_testbed::{Server, TempDir};
+use larder_testbed::{Random, Server, TempDir};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn of(output: &Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             said: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -65,7 +65,7 @@ impl Site {
         let tree = site.tree();
         std::fs::create_dir_all(tree.join("docs/deep")).unwrap();
         std::fs::write(tree.join("readme.txt"), "a tree\n").unwrap();
-        std::fs::write(tree.join("docs/deep/large.bin"), noise(700_000)).unwrap();
+        std::fs::write(tree.join("docs/deep/large.bin"), Random::new(1).bytes(700_000)).unwrap();
         std::os::unix::fs::symlink("docs", tree.join("link")).unwrap();
         make_database(&tree.join("shop.db"), 200);
         make_database(&tree.join("docs/stock.sqlite"), 50);
@@ -113,20 +113,6 @@ pub fn make_database(path: &Path, rows: u32) {
     // What was written a moment ago cannot be proved unchanged; a day later it can.
     let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
     std::fs::File::options().write(true).open(path).unwrap().set_modified(yesterday).unwrap();
-}
-
-/// Makes bytes that do not compress, the same at every call.
-pub fn noise(count: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut bytes = Vec::with_capacity(count + 8);
-    while bytes.len() < count {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(count);
-    bytes
 }
 
 /// Runs a quickstart as a user whom file modes bind, also where the tests run as root.

@@ -100,7 +100,7 @@ fn what_the_ring_knows_opens_nothing_that_the_destination_no_longer_holds() {
     storage.heal();
     storage.always(Call::List, "keys", Fault::Lose);
     let gone = open(&bench, &storage, &password("right"), &ring).unwrap_err();
-    assert!(matches!(gone, RepositoryError::WrongKey { .. }), "{gone}");
+    assert!(matches!(gone, RepositoryError::Missing { .. }), "{gone}");
 }
 
 #[test]

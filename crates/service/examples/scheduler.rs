@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 const MANY: usize = 100_000;
 const FEW: usize = 1_000;
+const DUE: usize = 100;
 
 /// Databases of sources that are not there: nothing searches for them, and nothing can be read of them.
 async fn prepare(path: &Path, count: usize, discovered: Timestamp) {
@@ -55,7 +56,7 @@ fn resident_mib() -> f64 {
 }
 
 struct Run {
-    _directory: TempDir,
+    directory: TempDir,
     service: Service,
     clock: Arc<ManualClock>,
     loaded_mib: f64,
@@ -85,7 +86,7 @@ async fn run(count: usize) -> Run {
     }
     assert_eq!(seen, count);
     let derive_seconds = begun.elapsed().as_secs_f64();
-    Run { _directory: directory, service, clock, loaded_mib, derive_seconds, derived_mib: resident_mib() }
+    Run { directory, service, clock, loaded_mib, derive_seconds, derived_mib: resident_mib() }
 }
 
 /// Returns how long a tick takes where nothing is due, in microseconds: the median of many.
@@ -101,9 +102,28 @@ async fn idle_tick(run: &Run) -> f64 {
     times[times.len() / 2]
 }
 
+/// Returns how long a tick takes that begins a hundred backups, in milliseconds.
+async fn due_tick(run: &Run) -> f64 {
+    let hundred = json!({
+        "Name": "Hundred",
+        "FullBackupFrequency": "30 10 * * *",
+        "LocalSettings": { "FolderPath": run.directory.join("hundred") },
+        "Selector": { "Patterns": ["database-0000*"] },
+    });
+    run.service.put_task(hundred.as_object().expect("an object")).await.expect("the task is stored");
+    // Beyond the moment itself and all that starts are spread over.
+    run.clock.advance(SignedDuration::from_mins(70));
+    let begun = Instant::now();
+    let started = run.service.tick().await.expect("a tick");
+    let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
+    assert_eq!(started, DUE);
+    milliseconds
+}
+
 async fn figures() {
     let few = run(FEW).await;
     println!("idle_tick_few_us {:.1}", idle_tick(&few).await);
+    println!("due_tick_few_ms {:.2}", due_tick(&few).await);
     few.service.stop().await;
     drop(few);
     let base = resident_mib();
@@ -118,6 +138,7 @@ async fn figures() {
     let runs = many.service.next_runs(None, 5).expect("next runs");
     println!("next_runs_ms {:.1}", begun.elapsed().as_secs_f64() * 1e3);
     assert_eq!(runs.len(), 5);
+    println!("due_tick_many_ms {:.2}", due_tick(&many).await);
     many.service.stop().await;
 }
 

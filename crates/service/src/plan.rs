@@ -44,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) created: Timestamp,
     /// When its schedule last changed, or it was woken: nothing before counts as missed.
     pub(crate) scheduled: Timestamp,
+    /// The revision that last put it: RavenDB moves a task to the end of a database's list with every change.
+    pub(crate) put: u64,
     /// When it runs.
     pub(crate) schedule: Schedule,
 }

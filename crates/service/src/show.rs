@@ -95,6 +95,16 @@ impl Core {
         self.look(|look| Ok(look.tasks(look.catalog.database(name)?)))
     }
 
+    /// Shows the tasks of a database, those last put last.
+    pub(crate) fn show_tasks_as_put(&self, name: &str) -> Result<Vec<TaskView>, ServiceError> {
+        self.look(|look| {
+            let database = look.catalog.database(name)?;
+            let mut plans: Vec<_> = look.catalog.plans_of(database).collect();
+            plans.sort_by_key(|plan| plan.put);
+            Ok(plans.into_iter().map(|plan| look.task(database, plan)).collect())
+        })
+    }
+
     /// Shows one task of a database.
     pub(crate) fn show_task(
         &self,

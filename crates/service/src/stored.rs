@@ -30,6 +30,9 @@ struct StoredTask {
     created: Timestamp,
     /// When its schedule last changed.
     scheduled: Timestamp,
+    /// The revision that last put it; 0 in what was stored before this was noted.
+    #[serde(default)]
+    put: u64,
 }
 
 /// Makes the writes that store a task.
@@ -46,8 +49,8 @@ pub(crate) fn writes(plan: &Plan, sealer: &Sealer) -> Result<Vec<Write>, Service
         Ok(_) => Map::new(),
         Err(error) => return Err(ServiceError::Record { key, cause: error.to_string() }),
     };
-    let stored =
-        StoredTask { uid: plan.uid, database, task, created: plan.created, scheduled: plan.scheduled };
+    let (created, scheduled, put) = (plan.created, plan.scheduled, plan.put);
+    let stored = StoredTask { uid: plan.uid, database, task, created, scheduled, put };
     let beside = record::secrets(plan.uid);
     let sealed = match secrets.is_empty() {
         true => Write::Delete(beside),
@@ -96,5 +99,7 @@ fn plan(
     }
     let schedule =
         Schedule::of(written.periodic(), default_zone).map_err(|error| wrong(error.to_string()))?;
-    Ok(Plan { uid: stored.uid, written, created: stored.created, scheduled: stored.scheduled, schedule })
+    let StoredTask { uid, created, scheduled, .. } = stored;
+    let put = stored.put.max(written.periodic().task_id);
+    Ok(Plan { uid, written, created, scheduled, put, schedule })
 }

@@ -247,7 +247,8 @@ async fn of_several_faults_the_first_in_ravendbs_order_is_told() {
     let local = json!({ "FolderPath": backups });
     for (expected, task) in [
         (ErrorKind::Format, json!({ "BackupType": "Weird" })),
-        (ErrorKind::InvalidOperation, json!({ "FullBackupFrequency": "garbage" })),
+        (ErrorKind::Argument, json!({})),
+        (ErrorKind::Crontab, json!({ "FullBackupFrequency": "garbage" })),
         (ErrorKind::InvalidOperation, json!({ "FullBackupFrequency": "0 2 * * *", "S3Settings": {} })),
         (ErrorKind::Argument, json!({ "fullBackupFrequency": "0 2 * * *", "LocalSettings": local })),
         (ErrorKind::Crontab, json!({ "FullBackupFrequency": "0 0 2 * * *", "LocalSettings": {} })),

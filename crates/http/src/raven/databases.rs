@@ -13,8 +13,9 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use larder_model::{DatabaseName, Operation};
-use larder_service::{DatabaseView, Health};
+use larder_model::DatabaseName;
+use larder_model::task::DestinationKind;
+use larder_service::{DatabaseView, Health, TaskStatus};
 use std::collections::BTreeMap;
 
 /// The most databases that one answer describes.
@@ -73,7 +74,7 @@ fn info(app: &App, view: &DatabaseView, url: &OwnUrl) -> DatabaseInfo {
         total_size: sized(size),
         temp_buffers_size: sized(0),
         up_time: span(app.started, app.clock.now()),
-        backup_info: backup_info(app, view, last.as_ref()),
+        backup_info: backup_info(app, view),
         alerts: u64::from(matches!(view.health, Health::Failed | Health::Late)),
         performance_hints: 0,
         indexing_errors: 0,
@@ -106,17 +107,28 @@ fn info(app: &App, view: &DatabaseView, url: &OwnUrl) -> DatabaseInfo {
     }
 }
 
-fn backup_info(app: &App, view: &DatabaseView, last: Option<&Operation>) -> BackupInfo {
+/// Describes the newest good backup, be it a task's or a one-time one, as RavenDB does: with its own destinations only.
+fn backup_info(app: &App, view: &DatabaseView) -> BackupInfo {
     let until = view.next_run.as_ref().map(|run| run.time.duration_since(app.clock.now()).as_secs_f64());
-    let places: Vec<String> = view.destinations.iter().map(|place| place.name.clone()).collect();
-    let has_backup = view.last_good_backup.is_some();
-    let of_task = last.is_none_or(|operation| operation.task.is_some());
+    let once = app.service.once_status(view.database.name.as_str()).ok().flatten();
+    let of_tasks = view.tasks.iter().map(|task| ("Periodic", &task.status));
+    let newest = of_tasks
+        .chain(once.as_ref().map(|status| ("OneTime", status)))
+        .filter_map(|(kind, status)| Some((kind, status, status.last_good.as_ref()?.time)))
+        .max_by_key(|(_, _, time)| *time);
     BackupInfo {
-        last_backup: view.last_good_backup.as_ref().map(|backup| WallStamp::utc(backup.time)),
+        last_backup: newest.map(|(_, _, time)| WallStamp::utc(time)),
         seconds_until_next_backup: until.unwrap_or(0.0).max(0.0),
-        backup_task_type: if of_task { "Periodic" } else { "OneTime" },
-        destinations: has_backup.then_some(places),
+        backup_task_type: newest.map_or("Periodic", |(kind, _, _)| kind),
+        destinations: newest.map(|(_, status, _)| reached(status)),
     }
+}
+
+/// Names the kinds of destinations that hold a task's backups, each once.
+fn reached(status: &TaskStatus) -> Vec<&'static str> {
+    let holds =
+        |kind| status.destinations.iter().any(|place| place.kind == kind && place.exception.is_none());
+    DestinationKind::ALL.into_iter().filter(|kind| holds(*kind)).map(DestinationKind::wire_name).collect()
 }
 
 fn sized(bytes: u64) -> Size {

@@ -8,7 +8,7 @@ use super::state;
 use crate::server::App;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use larder_model::{DatabaseName, Operation, OperationId};
 use larder_service::{OperationFilter, ServiceError};
@@ -18,9 +18,10 @@ use super::databases::Named;
 /// The most operations that one answer lists.
 const MOST_LISTED: usize = 1_000;
 
-/// The answer to what is not there: 404, and not a byte more, since clients would try to read it.
+/// The answer to what is not there: 404, and not a byte more, since clients would try to read it. RavenDB names a media
+/// type all the same.
 pub(crate) fn nothing() -> Response {
-    StatusCode::NOT_FOUND.into_response()
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")]).into_response()
 }
 
 /// Finds an operation of a database, or of any where none is named.

@@ -108,7 +108,7 @@ pub(crate) async fn show(State(app): State<App>, client: Client, query: Query) -
     let Ok(view) = app.service.database(name) else { return Ok(missing(StatusCode::NOT_FOUND, name)) };
     let database = &view.database;
     let revision = app.service.revision().await?;
-    let tasks = app.service.tasks_of(database.name.as_str())?;
+    let tasks = app.service.tasks_as_put(database.name.as_str())?;
     let periodic_backups =
         tasks.iter().map(|view| dress::configuration(&view.task, client)).collect::<Result<_, _>>()?;
     let record = DatabaseRecord {

@@ -96,7 +96,9 @@ fn kinds(operation: &Operation, processed: bool) -> Kinds {
     let progress = &operation.progress;
     let bytes =
         if operation.kind == OperationKind::Restore { progress.bytes_done } else { progress.bytes_read };
-    Kinds::of(operation.started.map(Stamp), progress.items_done, bytes, processed, operation.unchanged)
+    // RavenDB dates a kind when its first item comes.
+    let begun = operation.started.filter(|_| processed || progress.items_done > 0 || bytes > 0);
+    Kinds::of(begun.map(Stamp), progress.items_done, bytes, processed, operation.unchanged)
 }
 
 fn progress(operation: &Operation) -> Progress {
@@ -105,10 +107,11 @@ fn progress(operation: &Operation) -> Progress {
         _ => BACKUP_PROGRESS,
     };
     let current = &operation.progress.current;
+    let message = if current.is_empty() { describe(operation) } else { current.clone() };
     Progress {
         class,
         kinds: kinds(operation, false),
-        message: (!current.is_empty()).then(|| current.clone()),
+        message: Some(dated(operation.started.unwrap_or(operation.created), &message)),
         places: places(operation, false),
         larder: operation.clone(),
     }
@@ -148,13 +151,16 @@ fn failed(operation: &Operation) -> ExceptionResult {
 /// Dates each message as RavenDB does; Larder's have no moment of their own, so all have that of the end.
 fn messages(operation: &Operation) -> Vec<String> {
     let at = operation.ended.unwrap_or(operation.created);
-    let clock = TimeZone::UTC.to_datetime(at).strftime("%H:%M:%S").to_string();
     let mut all = vec![format!("{}.", describe(operation).trim_end_matches('.'))];
     if operation.unchanged {
         all.push("Skipping incremental backup because nothing changed since the last backup.".to_owned());
     }
     all.extend(operation.messages.iter().cloned());
-    all.into_iter().map(|message| format!("[{clock} INFO] {message}")).collect()
+    all.iter().map(|message| dated(at, message)).collect()
+}
+
+fn dated(at: Timestamp, message: &str) -> String {
+    format!("[{} INFO] {message}", TimeZone::UTC.to_datetime(at).strftime("%H:%M:%S"))
 }
 
 fn elapsed(operation: &Operation) -> TimeSpan {
@@ -232,6 +238,10 @@ fn outcome(operation: &Operation, exception: Option<String>) -> upload::Outcome 
 }
 
 fn local(operation: &Operation) -> LocalBackup {
+    if operation.unchanged {
+        // Nothing was written, so RavenDB names no file; `Larder` has the backup that still holds everything.
+        return LocalBackup::default();
+    }
     let found: Vec<&DestinationOutcome> = reached(operation, DestinationKind::Local).collect();
     let errors: Vec<&str> = found.iter().filter_map(|one| one.error.as_deref()).collect();
     LocalBackup {

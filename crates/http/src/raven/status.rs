@@ -16,24 +16,37 @@ pub(crate) fn of(
     database: &DatabaseName,
     id: u64,
 ) -> Result<Option<PeriodicBackupStatus>, Failure> {
-    let (status, backup_type) = match id {
-        0 => (app.service.once_status(database.as_str())?.unwrap_or_default(), BackupType::Backup),
+    let (status, backup_type, retains) = match id {
+        0 => (app.service.once_status(database.as_str())?.unwrap_or_default(), BackupType::Backup, false),
         _ => match app.service.task_of(database.as_str(), TaskSelector::Id(id))? {
-            Some(view) => (view.status, view.task.backup.backup_type),
+            Some(view) => {
+                let retains = view.task.retention_policy.is_some_and(|policy| !policy.disabled);
+                (view.status, view.task.backup.backup_type, retains)
+            }
             None => return Ok(None),
         },
     };
-    // RavenDB keeps a status from the first run that ended, or from the first delay.
-    if status.version == 0 && status.delay_until.is_none() {
+    // RavenDB keeps a status from the first delay or the first run that ended, and a run that was killed did not.
+    if !has_ended_once(&status) && status.delay_until.is_none() {
         return Ok(None);
     }
     let unchanged =
         status.last_operation.and_then(|id| app.service.operation(id).ok()).is_some_and(|one| one.unchanged);
-    Ok(Some(show(&status, id, backup_type, unchanged)))
+    // RavenDB names no uploads where the last run moved nothing, failed, or did not end.
+    let moved = has_ended_once(&status) && status.error.is_none() && !unchanged;
+    let mut shown = show(&status, id, backup_type, moved);
+    // Where there is nothing to remove it takes no time; otherwise it is a part of the run, and not timed apart.
+    shown.local_retention_duration_ms = (moved && !retains).then_some(0);
+    Ok(Some(shown))
 }
 
-fn show(status: &TaskStatus, id: u64, backup_type: BackupType, unchanged: bool) -> PeriodicBackupStatus {
-    let upload = |kind| upload(status, kind, unchanged);
+/// Says whether any run came to its end, good or bad, instead of being stopped.
+pub(crate) const fn has_ended_once(status: &TaskStatus) -> bool {
+    status.duration_ms.is_some() || status.error.is_some() || status.last_good.is_some()
+}
+
+fn show(status: &TaskStatus, id: u64, backup_type: BackupType, moved: bool) -> PeriodicBackupStatus {
+    let upload = |kind| upload(status, kind, moved);
     PeriodicBackupStatus {
         task_id: id,
         backup_type,
@@ -53,7 +66,8 @@ fn show(status: &TaskStatus, id: u64, backup_type: BackupType, unchanged: bool) 
         upload_to_ftp: upload(DestinationKind::Ftp),
         last_etag: status.last_etag,
         last_raft_index: LastRaftIndex::default(),
-        folder_name: status.folder.clone(),
+        // RavenDB names it with the first good backup.
+        folder_name: status.folder.clone().filter(|_| status.last_good.is_some()),
         duration_ms: status.duration_ms,
         local_retention_duration_ms: None,
         version: status.version,
@@ -98,11 +112,10 @@ fn outcome(places: &[&DestinationStatus]) -> Outcome {
     }
 }
 
-fn upload(status: &TaskStatus, kind: DestinationKind, unchanged: bool) -> Option<Upload> {
+fn upload(status: &TaskStatus, kind: DestinationKind, moved: bool) -> Option<Upload> {
     let places = of_kind(status, kind);
     if places.is_empty() {
-        // RavenDB leaves all of them out where the last run moved nothing.
-        return (!unchanged).then(Upload::skipped);
+        return moved.then(Upload::skipped);
     }
     let bytes = places.iter().map(|place| place.bytes_stored).sum();
     Some(Upload {

@@ -15,6 +15,7 @@ use super::shape::task::{
     NextBackup, OneTask, OngoingBackup, OngoingTasks, RunningBackup, TaskState, TaskStored, Timer, Timers,
 };
 use super::state::span;
+use super::status::has_ended_once;
 use super::time::Stamp;
 use super::topology::metadata;
 use crate::server::App;
@@ -78,7 +79,7 @@ fn ongoing(app: &App, view: &TaskView, url: &OwnUrl, client: Client) -> Result<O
         next_backup: view.next_run.as_ref().filter(|_| enabled).map(|run| next_backup(app, run)),
         retention_policy: policy(&written),
         is_encrypted: task.backup.is_encrypted(),
-        last_executing_node_tag: status.last_operation.map(|_| NODE),
+        last_executing_node_tag: has_ended_once(status).then_some(NODE),
     })
 }
 
@@ -131,7 +132,7 @@ pub(crate) async fn list(
     url: OwnUrl,
     client: Client,
 ) -> Result<Json<OngoingTasks>, Failure> {
-    let views = app.service.tasks_of(database.0.as_str())?;
+    let views = app.service.tasks_as_put(database.0.as_str())?;
     let ongoing_tasks =
         views.iter().map(|view| ongoing(&app, view, &url, client)).collect::<Result<_, _>>()?;
     Ok(Json(OngoingTasks {

@@ -114,6 +114,14 @@ impl Service {
         self.core.show_tasks(database)
     }
 
+    /// Lists the tasks of a database in RavenDB's order: those last put last, a server-wide one that was toggled too.
+    ///
+    /// # Errors
+    /// There is no such database.
+    pub fn tasks_as_put(&self, database: &str) -> Result<Vec<TaskView>, ServiceError> {
+        self.core.show_tasks_as_put(database)
+    }
+
     /// Returns one task of a database; `None` where it has none such.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ pub(crate) async fn put(
     task.created_at = Some(created);
     let name = task.name.clone();
     let written = Written::Own(database.name.clone(), task);
-    let plan = Plan { uid, written, created, scheduled, schedule };
+    let plan = Plan { uid, written, created, scheduled, put: revision, schedule };
     let revision = core.store(stored::writes(&plan, &core.sealer)?).await?;
     core.catalog_mut().enter(Arc::new(plan));
     core.reschedule(std::iter::once(&TaskKey { database: database.name.clone(), task: uid }));

@@ -155,7 +155,7 @@ async fn store(
     task.periodic.task_id = revision;
     task.periodic.created_at = Some(created);
     let name = task.periodic.name.clone();
-    let plan = Plan { uid, written: Written::ServerWide(task), created, scheduled, schedule };
+    let plan = Plan { uid, written: Written::ServerWide(task), created, scheduled, put: revision, schedule };
     let reach = Reach::of(core, old.as_deref(), &plan, now);
     let mut writes = stored::writes(&plan, &core.sealer)?;
     writes.extend(reach.writes()?);
@@ -243,6 +243,7 @@ pub(crate) async fn toggle(core: &Arc<Core>, uid: TaskUid, disable: bool) -> Res
         // It may rest because it made no sense.
         validation::check_server_wide(core, &mut task).await?;
     }
+    plan.put = core.state.revision().await? + 1;
     let revision = core.store(stored::writes(&plan, &core.sealer)?).await?;
     core.catalog_mut().enter(Arc::new(plan));
     core.reschedule_task(uid);

@@ -40,11 +40,12 @@ pub(crate) async fn check_own(
     core: &Core,
     task: &mut PeriodicBackupConfiguration,
 ) -> Result<Schedule, ServiceError> {
+    destinations::settle_paths(&core.settings, &mut task.backup)?;
+    let schedule = check_schedule(task, &core.settings.time_zone)?;
+    // RavenDB looks at the schedule first: with neither, a client hears of that.
     if !task.disabled {
         check_has_destination(&task.backup, "the task is enabled and has no destination")?;
     }
-    destinations::settle_paths(&core.settings, &mut task.backup)?;
-    let schedule = check_schedule(task, &core.settings.time_zone)?;
     check_backup(core, &task.backup, task.disabled).await?;
     check_retention(task)?;
     destinations::check_allowed(&core.settings, &task.backup)?;

@@ -31,7 +31,7 @@ pub(crate) struct BackupInfo {
     #[serde(rename = "IntervalUntilNextBackupInSec")]
     pub(crate) seconds_until_next_backup: f64,
     pub(crate) backup_task_type: &'static str,
-    pub(crate) destinations: Option<Vec<String>>,
+    pub(crate) destinations: Option<Vec<&'static str>>,
 }
 
 /// One node, as a list of a database's nodes has it.

@@ -8,7 +8,7 @@ use larder_repository::{
     CheckOptions, Lock, ObjectKind, PruneOptions, PruneSummary, Repository, RepositoryError, RestoreOptions,
 };
 use larder_storage::{Storage, StorageErrorKind};
-use larder_testbed::{Call, Fault, FaultyStorage, MemoryStorage, Random, compare_trees};
+use larder_testbed::{Call, ColdStorage, Fault, FaultyStorage, MemoryStorage, Random, compare_trees};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -156,4 +156,43 @@ fn a_damaged_tree_stops_a_prune_before_anything_is_removed() {
     assert!(prune(&place.repository, &options()).is_err());
     place.storage.heal();
     assert_eq!(place.inner.with_objects(|objects| objects.len()), before);
+}
+
+#[test]
+fn packs_in_a_cold_class_are_never_rewritten_and_go_when_nothing_in_them_is_needed() {
+    let storage = Arc::new(ColdStorage::thawing_after(0));
+    let bench = Bench::new();
+    let repository = bench.create(storage.clone());
+    let (source, other) = (bench.path("source"), bench.path("other"));
+    fs::create_dir(&source).unwrap();
+    fs::create_dir(&other).unwrap();
+    for number in 0..12 {
+        fs::write(source.join(format!("file-{number}")), Random::new(number + 1).bytes(20_000)).unwrap();
+    }
+    fs::write(other.join("file"), Random::new(50).bytes(70_000)).unwrap();
+    bench.back_up(std::slice::from_ref(&repository), &source);
+    bench.back_up(std::slice::from_ref(&repository), &other);
+    let unneeded = repository.snapshots().unwrap().into_iter().map(|one| one.id).collect::<Vec<_>>();
+    for number in 0..6 {
+        fs::remove_file(source.join(format!("file-{number}"))).unwrap();
+    }
+    bench.back_up(std::slice::from_ref(&repository), &source);
+    repository.remove_snapshots(&unneeded).unwrap();
+    assert_eq!(storage.cold().len(), 2, "one pack of each backup that brought data");
+    let done = prune(&repository, &options()).unwrap();
+    assert!(done.unused_bytes > 6 * 19_000, "half of a pack stays without need: {done:?}");
+    assert!(done.removed_bytes > 70_000 && done.packs_written == 0, "{done:?}");
+    assert_eq!(storage.cold().len(), 1, "the pack that is wholly unneeded is gone");
+    assert_eq!(storage.requests(), Vec::<Vec<String>>::new(), "nothing cold was asked for");
+    let snapshots = repository.snapshots().unwrap();
+    let target = bench.path("target");
+    let restore = RestoreOptions { poll_cold: Duration::from_millis(5), ..RestoreOptions::default() };
+    repository.restore(&snapshots[0], &target, &restore, &Cancel::new(), &Counters::default()).unwrap();
+    assert_eq!(compare_trees(&source, &target), [""; 0]);
+    let thawed = prune(&repository, &options()).unwrap();
+    assert_eq!(
+        (thawed.packs_repacked, thawed.unused_bytes),
+        (1, 0),
+        "what can be read is rewritten: {thawed:?}"
+    );
 }

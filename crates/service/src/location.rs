@@ -5,9 +5,9 @@ use crate::credentials;
 use crate::destination::Destination;
 use crate::error::{ErrorKind, ServiceError};
 use crate::work::listing::point;
-use crate::work::{Place, site};
+use crate::work::{Place, Site, site};
 use jiff::Timestamp;
-use larder_model::{Database, DatabaseName, EngineKind, RestorePoint, Secret};
+use larder_model::{BackupId, Cancel, Database, DatabaseName, EngineKind, RestorePoint, Secret};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,7 +87,27 @@ pub(crate) fn passwords(core: &Core, given: Option<Secret>) -> Vec<Secret> {
     passwords
 }
 
-/// Lists the backups at a path, the newest first.
+/// Lists the backups of one repository. Blocking.
+fn points_of(
+    site: &Site,
+    located: &Located,
+    verified: &HashMap<BackupId, bool>,
+) -> Result<Vec<LocatedPoint>, ServiceError> {
+    let Located { place, database } = located;
+    let vault = site.open(place, database)?;
+    let location = Path::new(&place.destination.root).join(database.name.as_str());
+    let open = Place { passwords: vec![credentials::open_password()], ..place.clone() };
+    let is_encrypted = site.open(&open, database).is_err();
+    let (found, _) = vault.readable_snapshots(site, &Cancel::new())?;
+    let located = |found| {
+        let point = point(&vault, database, found, verified);
+        LocatedPoint { point, location: location.clone(), is_encrypted }
+    };
+    Ok(found.iter().map(located).collect())
+}
+
+/// Lists the backups at a path, the newest first. Of several repositories one that cannot be read is logged and left out;
+/// an error only where none can be read.
 pub(crate) async fn points(
     core: &Arc<Core>,
     path: PathBuf,
@@ -97,15 +117,22 @@ pub(crate) async fn points(
     let verified: HashMap<_, _> = core.catalog().verified.clone();
     let listed = tokio::task::spawn_blocking(move || {
         let mut points = Vec::new();
-        for Located { place, database } in repositories(&path, &passwords)? {
-            let vault = site.open(&place, &database)?;
-            let location = Path::new(&place.destination.root).join(database.name.as_str());
-            let open = Place { passwords: vec![credentials::open_password()], ..place };
-            let is_encrypted = site.open(&open, &database).is_err();
-            for found in vault.snapshots(&site)? {
-                let point = point(&vault, &database, &found, &verified);
-                points.push(LocatedPoint { point, location: location.clone(), is_encrypted });
+        let (mut read, mut failed) = (0, None);
+        for located in repositories(&path, &passwords)? {
+            match points_of(&site, &located, &verified) {
+                Ok(its) => {
+                    read += 1;
+                    points.extend(its);
+                }
+                Err(error) => {
+                    let database = &located.database.name;
+                    tracing::warn!(%database, "the backups there are not listed: {error}");
+                    failed = failed.or(Some(error));
+                }
             }
+        }
+        if let Some(error) = failed.filter(|_| read == 0) {
+            return Err(error);
         }
         points.sort_by_key(|located| std::cmp::Reverse(located.point.time));
         Ok(points)

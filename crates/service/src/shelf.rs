@@ -81,10 +81,10 @@ impl Shelf {
     /// Lists the backups, the newest first.
     ///
     /// # Errors
-    /// The repository cannot be read; the list is complete or an error.
+    /// The repository cannot be read. A single backup whose description is broken is logged and left out.
     pub fn backups(&self) -> Result<Vec<RestorePoint>, ServiceError> {
         let vault = self.site.open(&self.place, &self.database)?;
-        let found = vault.snapshots(&self.site)?;
+        let (found, _) = vault.readable_snapshots(&self.site, &Cancel::new())?;
         Ok(found.iter().map(|found| point(&vault, &self.database, found, &HashMap::new())).collect())
     }
 

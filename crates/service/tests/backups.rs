@@ -4,10 +4,12 @@
 mod support;
 
 use larder_model::{BackupKind, BackupQuality, EngineKind, OperationStatus};
-use larder_service::{Health, OperationFilter, Service};
+use larder_service::{BackupChoice, Health, OperationFilter, RestoreRequest, Service};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::{Host, all_ended, assert_completed, backup, ended, failure, put, settle, sqlite, task};
+use support::{
+    Host, all_ended, assert_completed, backup, ended, failure, put, settle, sqlite, task, with_second,
+};
 
 async fn with_tree(host: &Host) -> Service {
     let service = host.start().await;
@@ -256,5 +258,50 @@ async fn two_tasks_write_to_two_destinations() {
     assert_ne!(points[0].destination, points[1].destination);
     let only = service.backups("web", host.backups().to_str()).await.unwrap();
     assert_eq!(only.len(), 1);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_was_away_gets_what_it_missed_from_the_other_one() {
+    let host = Host::new();
+    let service = host.start().await;
+    service.add_source(host.tree("web")).await.unwrap();
+    let (second, away) = (host.directory.join("second"), host.directory.join("unmounted"));
+    put(&service, with_second(host.nightly(), "Second", &second)).await.unwrap();
+    assert_completed(&backup(&service, "web", BackupKind::Full).await);
+    std::fs::rename(&second, &away).unwrap();
+    let passing = host.source_path("web").join("passing");
+    for content in ["once", "twice"] {
+        host.pass(&service, 1).await;
+        std::fs::write(&passing, content).unwrap();
+        let missed = backup(&service, "web", BackupKind::Incremental).await;
+        assert!(failure(&missed).contains("not at every destination"), "{missed:#?}");
+    }
+    std::fs::rename(&away, &second).unwrap();
+    std::fs::remove_file(&passing).unwrap();
+    host.pass(&service, 1).await;
+    let back = backup(&service, "web", BackupKind::Incremental).await;
+    assert_completed(&back);
+    assert!(back.messages.iter().any(|told| told.contains("Second: 2 backups that it lacked")), "{back:#?}");
+    assert!(back.progress.bytes_read < 1000, "the source is not read again: {back:#?}");
+    let times = |points: Vec<larder_model::RestorePoint>| points.iter().map(|p| p.time).collect::<Vec<_>>();
+    let here = times(service.backups("web", host.backups().to_str()).await.unwrap());
+    assert_eq!(here.len(), 4);
+    assert_eq!(times(service.backups("web", second.to_str()).await.unwrap()), here);
+    for (time, content) in [(here[2], "once"), (here[1], "twice")] {
+        let target = host.directory.join(content);
+        let request = RestoreRequest {
+            database: "web".to_owned(),
+            backup: BackupChoice::AtOrBefore(time),
+            destination: second.to_str().map(str::to_owned),
+            target: target.clone(),
+            overwrite: false,
+        };
+        assert_completed(&ended(&service, service.restore(request).await.unwrap()).await);
+        assert_eq!(std::fs::read_to_string(target.join("passing")).unwrap(), content);
+    }
+    host.pass(&service, 1).await;
+    let next = backup(&service, "web", BackupKind::Incremental).await;
+    assert!(!next.messages.iter().any(|told| told.contains("lacked")), "nothing is lacking: {next:#?}");
     service.stop().await;
 }

@@ -7,7 +7,7 @@ use larder_model::{BackupKind, BackupQuality, OperationStatus};
 use larder_service::{BackupChoice, Health, RestoreRequest, Service};
 use larder_testbed::compare_trees;
 use std::path::{Path, PathBuf};
-use support::{Host, assert_completed, backup, ended, failure, put, sqlite};
+use support::{Host, assert_completed, backup, damage_packs, ended, failure, put, sqlite, with_second};
 
 async fn with_both(host: &Host) -> Service {
     let service = host.start().await;
@@ -125,15 +125,7 @@ async fn a_damaged_backup_is_not_verified() {
     let host = Host::new();
     let service = with_both(&host).await;
     assert_completed(&backup(&service, "web", BackupKind::Full).await);
-    for folder in std::fs::read_dir(host.backups().join("web/data")).unwrap() {
-        for pack in std::fs::read_dir(folder.unwrap().path()).unwrap() {
-            let path = pack.unwrap().path();
-            let mut bytes = std::fs::read(&path).unwrap();
-            bytes[40] ^= 1;
-            std::fs::remove_file(&path).unwrap();
-            std::fs::write(&path, bytes).unwrap();
-        }
-    }
+    damage_packs(&host.backups().join("web"));
     let id = service.verify("web", BackupChoice::Latest).await.unwrap();
     let operation = ended(&service, id).await;
     assert!(failure(&operation).contains("web"));
@@ -166,5 +158,55 @@ async fn a_restore_never_waits_for_backups() {
     let busy = service.backup_now("web", None, BackupKind::Full).await.unwrap();
     assert_completed(&restored(&service, request("web", &host.directory.join("tree"))).await);
     assert_eq!(service.operation(busy).unwrap().status, OperationStatus::InProgress);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_destination_has_damaged_is_restored_from_another_with_a_warning() {
+    let host = Host::new();
+    let service = host.start().await;
+    let shelf = host.shelf("shops");
+    sqlite(&host.source_path("shops").join("berlin.db"), 500);
+    service.add_source(host.tree("web")).await.unwrap();
+    service.add_source(shelf).await.unwrap();
+    let second = host.directory.join("second");
+    put(&service, with_second(host.nightly(), "Second", &second)).await.unwrap();
+    for database in ["web", "berlin.db"] {
+        assert_completed(&backup(&service, database, BackupKind::Full).await);
+        damage_packs(&host.backups().join(database));
+    }
+    let (tree, file) = (host.directory.join("tree"), host.directory.join("again.db"));
+    for (database, target) in [("web", &tree), ("berlin.db", &file)] {
+        let operation = restored(&service, request(database, target)).await;
+        assert_completed(&operation);
+        let warned = operation.messages.iter().any(|told| told.contains("could not be used"));
+        assert!(warned, "{operation:#?}");
+    }
+    assert_eq!(compare_trees(&host.source_path("web"), &tree), [""; 0]);
+    assert_eq!(rows(&file), 500);
+    let id = service.verify("web", BackupChoice::Latest).await.unwrap();
+    failure(&ended(&service, id).await);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_broken_backup_hides_no_other() {
+    let host = Host::new();
+    let service = with_both(&host).await;
+    for content in ["first", "second"] {
+        std::fs::write(host.source_path("web").join("one"), content).unwrap();
+        assert_completed(&backup(&service, "web", BackupKind::Full).await);
+        host.pass(&service, 1).await;
+    }
+    let points = service.backups("web", None).await.unwrap();
+    let broken = host.backups().join("web/snapshots").join(&points[0].id.0);
+    std::fs::remove_file(&broken).unwrap();
+    std::fs::write(&broken, "nothing of use").unwrap();
+    assert_eq!(service.backups("web", None).await.unwrap(), points[1..]);
+    let target = host.directory.join("tree");
+    let operation = restored(&service, request("web", &target)).await;
+    assert_completed(&operation);
+    assert!(operation.messages.iter().any(|told| told.contains("passed over")), "{operation:#?}");
+    assert_eq!(std::fs::read_to_string(target.join("one")).unwrap(), "first");
     service.stop().await;
 }

@@ -158,6 +158,6 @@ fn survey(
         }
         used => used?,
     };
-    let plan = Plan::make(repository, &present, &used, options)?;
+    let plan = Plan::make(repository, &present, &used, options, cancel)?;
     Ok((present, plan))
 }

@@ -7,10 +7,13 @@ use crate::blob::BlobKind;
 use crate::error::RepositoryError;
 use crate::id::Id;
 use crate::index_writer::INDEX_BLOBS;
+use crate::layout::ObjectKind;
 use crate::pack::PACK_BYTES;
 use crate::repository::Repository;
 use crate::walk_blobs::BlobSet;
 use jiff::Timestamp;
+use larder_model::Cancel;
+use larder_storage::Availability;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -112,9 +115,15 @@ impl Plan {
         present: &Present,
         used: &BlobSet,
         options: &PruneOptions,
+        cancel: &Cancel,
     ) -> Result<Self, RepositoryError> {
         let copies = choose_copies(repository, present, used)?;
-        let fates = choose_fates(present, &copies, options.max_unused_percent);
+        let is_ready = |number: usize| {
+            let pack = &present.index.packs()[number].id;
+            let state = repository.availability(ObjectKind::Pack, pack, cancel)?;
+            Ok(state == Availability::Ready)
+        };
+        let fates = choose_fates(present, &copies, options.max_unused_percent, &is_ready)?;
         let summary = PruneSummary {
             before_bytes: present.listed.values().sum(),
             blobs_used: copies.packs.iter().map(|pack| u64::from(pack.kept_blobs)).sum(),
@@ -239,8 +248,14 @@ impl Plan {
 }
 
 /// Chooses what becomes of each pack: the most wasteful are rewritten first, until little enough is wasted, then small ones
-/// where there are many.
-fn choose_fates(present: &Present, copies: &Copies, max_unused_percent: f64) -> Vec<Fate> {
+/// where there are many. One that cannot be read at once, because it lies in a cold class, is never rewritten: getting it
+/// back costs time and money, and more than the space is worth.
+fn choose_fates(
+    present: &Present,
+    copies: &Copies,
+    max_unused_percent: f64,
+    is_ready: &dyn Fn(usize) -> Result<bool, RepositoryError>,
+) -> Result<Vec<Fate>, RepositoryError> {
     let shares = &copies.packs;
     let mut fates: Vec<Fate> =
         shares.iter().map(|share| if share.kept_blobs == 0 { Fate::Drop } else { Fate::Keep }).collect();
@@ -259,6 +274,9 @@ fn choose_fates(present: &Present, copies: &Copies, max_unused_percent: f64) -> 
         if unused <= limit {
             break;
         }
+        if !is_ready(number)? {
+            continue;
+        }
         unused -= shares[number].unused_bytes;
         fates[number] = Fate::Repack;
     }
@@ -267,11 +285,18 @@ fn choose_fates(present: &Present, copies: &Copies, max_unused_percent: f64) -> 
             present.index.packs()[*number].kind == kind && present.packs[*number].bytes < SMALL_BYTES
         };
         let small: Vec<usize> = needed.iter().copied().filter(is_small).collect();
-        if small.len() >= SMALL_PACKS {
-            for number in small {
-                fates[number] = Fate::Repack;
+        if small.len() < SMALL_PACKS {
+            continue;
+        }
+        let mut ready = Vec::new();
+        for number in small {
+            if fates[number] == Fate::Repack || is_ready(number)? {
+                ready.push(number);
             }
         }
+        if ready.len() >= SMALL_PACKS {
+            ready.into_iter().for_each(|number| fates[number] = Fate::Repack);
+        }
     }
-    fates
+    Ok(fates)
 }

@@ -41,7 +41,8 @@ impl Adopt {
 
     fn make(&self, order: &Order) -> Result<Done, ServiceError> {
         let places = std::slice::from_ref(&self.from.place);
-        let chosen = find(order, places, &self.from.database, &self.backup)?;
+        let mut notes = Vec::new();
+        let chosen = find(order, places, &self.from.database, &self.backup, &mut notes)?;
         if chosen.found.mark.engine != Some(EngineKind::Sqlite) {
             return Err(ServiceError::conflict(
                 "the backup is not of a SQLite database, and only those become databases here; restore it to a directory with: larder restore",
@@ -55,7 +56,7 @@ impl Adopt {
         let told = format!("{} bytes restored to the database '{}'", report.bytes, self.database.name);
         Ok(Done {
             verdict: Verdict::Completed,
-            messages: std::iter::once(told).chain(report.messages).collect(),
+            messages: std::iter::once(told).chain(report.messages).chain(notes).collect(),
             destinations: vec![chosen.outcome()],
             ..Done::default()
         })

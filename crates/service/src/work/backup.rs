@@ -11,7 +11,7 @@ use crate::work::mark::{Mark, Note};
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
 use crate::work::vault::{Found, Vault};
-use crate::work::{Known, Order, retain, shrink};
+use crate::work::{Known, Order, heal, retain, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration, Periodicity};
@@ -157,6 +157,7 @@ impl Backup {
                 outcome.backup = part.last_good(order).map(|found| found.snapshot.id.clone());
             }
             account.messages.push("nothing changed since the last backup, so none was made".to_owned());
+            self.heal(order, &parts, account);
             return Ok(Done {
                 verdict: Verdict::Completed,
                 kind: Some(kind),
@@ -170,6 +171,7 @@ impl Backup {
         let mut done = self.judge(order, &parts, kind, &written, account);
         done.roots = roots;
         done.messages.extend(written.report.messages);
+        self.heal(order, &parts, account);
         if done.verdict == Verdict::Completed {
             for part in &parts {
                 let (task, name) = (self.task, self.settings.name.as_str());
@@ -179,6 +181,23 @@ impl Backup {
             }
         }
         Ok(done)
+    }
+
+    /// Brings to each destination what it lacks and another one has; after the backup's own snapshots are written.
+    fn heal(&self, order: &Order, parts: &[Part], account: &mut Account) {
+        // What was made once, for no task, belongs only where it was sent.
+        if self.task == 0 {
+            return;
+        }
+        let failed = |part: &&Part| {
+            let name = &part.vault.place.destination.name;
+            account.outcomes.iter().any(|outcome| outcome.destination == *name && outcome.error.is_some())
+        };
+        let sound = parts.iter().filter(|part| !failed(part));
+        let members: Vec<_> =
+            sound.map(|part| heal::Member { vault: &part.vault, before: &part.before }).collect();
+        let task = (self.task, self.settings.name.as_str());
+        heal::apply(order, &members, task, self.policy.as_ref(), &mut account.messages);
     }
 
     /// Opens every destination; one that fails is out of this run, and says so.

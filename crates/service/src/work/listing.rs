@@ -5,7 +5,7 @@ use crate::destination::Destination;
 use crate::error::ServiceError;
 use crate::work::vault::{Found, Vault};
 use crate::work::{places, site};
-use larder_model::{BackupId, BackupQuality, Database, RestorePoint};
+use larder_model::{BackupId, BackupQuality, Cancel, Database, RestorePoint};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ pub(crate) async fn restore_points(
         let mut points = Vec::new();
         for place in &places {
             let vault = site.open(place, &database)?;
-            for found in vault.snapshots(&site)? {
+            // A backup whose description is broken is logged, and does not hide the others.
+            for found in vault.readable_snapshots(&site, &Cancel::new())?.0 {
                 points.push(point(&vault, &database, &found, &verified));
             }
         }

@@ -4,6 +4,7 @@ mod adopt;
 mod backup;
 pub(crate) mod candidates;
 pub(crate) mod check;
+mod heal;
 pub(crate) mod listing;
 mod mark;
 mod placing;

@@ -2,16 +2,19 @@
 
 use larder_engines::{BackupReader, ExtractReport, ListedEntry, SinkError};
 use larder_model::{Cancel, Counters};
-use larder_repository::{Browser, Repository, RepositoryError, RestoreOptions, Snapshot};
+use larder_repository::{
+    Browser, Repository, RepositoryError, RestoreOptions, Snapshot, SourceFault, restore_from,
+};
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Gives one snapshot back to an engine.
+/// Gives one snapshot back to an engine, out of every destination that may hold a part of it.
 #[derive(Debug)]
 pub(crate) struct SnapshotReader<'a> {
-    repository: &'a Repository,
+    /// Where it lies, the best first.
+    repositories: Vec<Repository>,
     snapshot: &'a Snapshot,
     cancel: &'a Cancel,
     counters: &'a Counters,
@@ -23,22 +26,34 @@ fn passed_on(error: RepositoryError) -> SinkError {
     SinkError(Box::new(error))
 }
 
+fn told(faults: Vec<SourceFault>) -> Vec<String> {
+    let told = |fault: SourceFault| {
+        format!("{} at {} could not be used: {}", fault.object, fault.destination, fault.cause)
+    };
+    faults.into_iter().map(told).collect()
+}
+
 impl<'a> SnapshotReader<'a> {
     pub(crate) const fn new(
-        repository: &'a Repository,
+        repositories: Vec<Repository>,
         snapshot: &'a Snapshot,
         cancel: &'a Cancel,
         counters: &'a Counters,
     ) -> Self {
-        Self { repository, snapshot, cancel, counters, browser: OnceLock::new() }
+        Self { repositories, snapshot, cancel, counters, browser: OnceLock::new() }
     }
 
     fn browser(&self) -> Result<&Browser, SinkError> {
         if let Some(open) = self.browser.get() {
             return Ok(open);
         }
-        let opened = self.repository.browse(self.snapshot, self.cancel).map_err(passed_on)?;
+        let opened = Browser::open(&self.repositories, self.snapshot, self.cancel).map_err(passed_on)?;
         Ok(self.browser.get_or_init(|| opened))
+    }
+
+    /// Says what destinations should have given to those who read single files, and did not.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        self.browser.get().map(|browser| told(browser.faults())).unwrap_or_default()
     }
 }
 
@@ -70,15 +85,12 @@ impl BackupReader for SnapshotReader<'_> {
 
     fn extract(&self, target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError> {
         let options = RestoreOptions { overwrite, ..RestoreOptions::default() };
-        let summary = self
-            .repository
-            .restore(self.snapshot, target, &options, self.cancel, self.counters)
+        let (cancel, counters) = (self.cancel, self.counters);
+        let summary = restore_from(&self.repositories, self.snapshot, target, &options, cancel, counters)
             .map_err(passed_on)?;
         let mut warnings = summary.warnings;
         // All was restored, so each of these was made up for by another copy; somebody should know, though.
-        warnings.extend(summary.faults.into_iter().map(|fault| {
-            format!("{} at {} could not be used: {}", fault.object, fault.destination, fault.cause)
-        }));
+        warnings.extend(told(summary.faults));
         Ok(ExtractReport {
             files: summary.files,
             bytes_written: summary.written_bytes,

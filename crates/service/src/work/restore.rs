@@ -1,4 +1,4 @@
-//! Getting data back: the first destination that can give the backup does.
+//! Getting data back: from the destination with the newest backup that fits, and from the others what that one has lost.
 
 use crate::error::ServiceError;
 use crate::job::{Done, Verdict};
@@ -9,6 +9,7 @@ use crate::work::{Order, Place};
 use larder_engines::{BackupReport, EngineError, RestoreJob, RestoreReport};
 use larder_model::operation::DestinationOutcome;
 use larder_model::{Database, EngineKind};
+use larder_repository::Repository;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,15 +25,18 @@ pub(crate) struct Restore {
 pub(crate) struct Chosen {
     pub(crate) vault: Vault,
     pub(crate) found: Found,
+    /// The database's repositories at the other destinations, for what this one has lost.
+    others: Vec<Repository>,
 }
 
 impl Restore {
     pub(crate) fn run(&self, order: &Order) -> Done {
         let failed =
             |cause: String| Done::faulted(format!("the restore of {} failed: {cause}", self.database.name));
-        let chosen = match find(order, &self.places, &self.database, &self.request.backup) {
+        let mut notes = Vec::new();
+        let chosen = match find(order, &self.places, &self.database, &self.request.backup, &mut notes) {
             Ok(chosen) => chosen,
-            Err(error) => return failed(error.to_string()),
+            Err(error) => return Done { messages: notes, ..failed(error.to_string()) },
         };
         let mut done =
             match extract(order, &self.database, &chosen, &self.request.target, self.request.overwrite) {
@@ -46,6 +50,7 @@ impl Restore {
                 Err(_) if order.live.cancel.is_canceled() => Done::default(),
                 Err(error) => failed(error.to_string()),
             };
+        done.messages.extend(notes);
         done.destinations = vec![chosen.outcome()];
         done
     }
@@ -65,36 +70,53 @@ impl Chosen {
         }
     }
 
+    /// Leaves the other destinations out: what is to be proved is this copy.
+    pub(crate) fn alone(self) -> Self {
+        Self { others: Vec::new(), ..self }
+    }
+
     /// Returns a reader of the backup.
     pub(crate) fn reader<'a>(&'a self, order: &'a Order) -> SnapshotReader<'a> {
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
-        SnapshotReader::new(&self.vault.repository, &self.found.snapshot, cancel, counters)
+        let first = std::iter::once(&self.vault.repository);
+        let repositories = first.chain(&self.others).cloned().collect();
+        SnapshotReader::new(repositories, &self.found.snapshot, cancel, counters)
     }
 }
 
-/// Finds the backup that is meant; where several destinations have one that fits, the newest of them.
+/// Finds the backup that is meant; where several destinations have one that fits, the newest of them. What a person
+/// should know of backups that cannot be read is added to `notes`.
 pub(crate) fn find(
     order: &Order,
     places: &[Place],
     database: &Database,
     choice: &BackupChoice,
+    notes: &mut Vec<String>,
 ) -> Result<Chosen, ServiceError> {
-    let mut best: Option<Chosen> = None;
-    let mut failed = None;
+    let mut best: Option<(Vault, Found)> = None;
+    let (mut others, mut failed) = (Vec::new(), None);
     for vault in order.site.open_any(places, database)? {
         let place = vault.repository.describe();
-        let found = vault.snapshots(&order.site).and_then(|all| choose(&all, choice, &place).cloned());
+        let found = vault.readable_snapshots(&order.site, &order.live.cancel).and_then(|(all, broken)| {
+            notes.extend(broken);
+            choose(&all, choice, &place).cloned()
+        });
+        let best_time = best.as_ref().map(|(_, best)| best.snapshot.time);
         match found {
-            Ok(found) => {
-                if best.as_ref().is_none_or(|best| found.snapshot.time > best.found.snapshot.time) {
-                    best = Some(Chosen { vault, found });
-                }
+            Ok(found) if best_time.is_none_or(|best| found.snapshot.time > best) => {
+                others.extend(best.replace((vault, found)).map(|(vault, _)| vault.repository));
             }
-            Err(error) => failed = failed.or(Some(error)),
+            // The data may lie there all the same: blobs are found by their hashes.
+            Ok(_) => others.push(vault.repository),
+            Err(error) => {
+                others.push(vault.repository);
+                failed = failed.or(Some(error));
+            }
         }
     }
     let none = || ServiceError::not_found("backup of database", database.name.as_str(), "make one first");
-    best.ok_or_else(|| failed.unwrap_or_else(none))
+    let (vault, found) = best.ok_or_else(|| failed.unwrap_or_else(none))?;
+    Ok(Chosen { vault, found, others })
 }
 
 /// Has the engine write a backup's data to a place.
@@ -116,6 +138,9 @@ pub(crate) fn extract(
         report: made_by_larder.then_some(&report),
         cancel: &order.live.cancel,
     };
-    let restored = larder_engines::engine(engine).restore(&job, &chosen.reader(order))?;
+    let reader = chosen.reader(order);
+    let mut restored = larder_engines::engine(engine).restore(&job, &reader)?;
+    // All was restored, so another destination made up for these.
+    restored.messages.extend(reader.faults());
     Ok((restored, report))
 }

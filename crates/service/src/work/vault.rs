@@ -5,7 +5,7 @@ use crate::error::ServiceError;
 use crate::request::BackupChoice;
 use crate::work::mark::{Mark, Note};
 use crate::work::{Place, Site};
-use larder_model::{BackupId, BackupQuality, Database};
+use larder_model::{BackupId, BackupQuality, Cancel, Database};
 use larder_repository::{Presence, Repository, RepositoryError, Snapshot, probe};
 use larder_storage::{Folder, Local, Storage};
 use std::path::Path;
@@ -126,15 +126,33 @@ fn folder(database: &Database, root: Local) -> Arc<dyn Storage> {
 impl Vault {
     /// Lists the snapshots, the newest first; the answer is complete or an error.
     pub(crate) fn snapshots(&self, site: &Site) -> Result<Vec<Found>, ServiceError> {
-        let mut found: Vec<Found> = self.repository.snapshots()?.into_iter().map(|s| site.judge(s)).collect();
-        found.sort_by(|a, b| {
-            b.snapshot.time.cmp(&a.snapshot.time).then_with(|| b.snapshot.id.cmp(&a.snapshot.id))
-        });
-        Ok(found)
+        Ok(site.judge_all(self.repository.snapshots()?))
+    }
+
+    /// Lists the snapshots that can be read, the newest first, and says of the others why they cannot, which is logged,
+    /// too. For showing and restoring alone: one that is broken must not hide the others there.
+    pub(crate) fn readable_snapshots(
+        &self,
+        site: &Site,
+        cancel: &Cancel,
+    ) -> Result<(Vec<Found>, Vec<String>), ServiceError> {
+        let (snapshots, broken) = self.repository.readable_snapshots(cancel)?;
+        let broken: Vec<String> =
+            broken.iter().map(|error| format!("a backup is passed over: {error}")).collect();
+        broken.iter().for_each(|told| tracing::warn!("{told}"));
+        Ok((site.judge_all(snapshots), broken))
     }
 }
 
 impl Site {
+    fn judge_all(&self, snapshots: Vec<Snapshot>) -> Vec<Found> {
+        let mut found: Vec<Found> = snapshots.into_iter().map(|one| self.judge(one)).collect();
+        found.sort_by(|a, b| {
+            b.snapshot.time.cmp(&a.snapshot.time).then_with(|| b.snapshot.id.cmp(&a.snapshot.id))
+        });
+        found
+    }
+
     fn judge(&self, snapshot: Snapshot) -> Found {
         let mark = Mark::of(&snapshot);
         let quality =

@@ -29,15 +29,17 @@ impl Verify {
         let failed = |cause: String| {
             Done::faulted(format!("the verification of {} failed: {cause}", self.database.name))
         };
-        let chosen = match find(order, &self.places, &self.database, &self.backup) {
-            Ok(chosen) => chosen,
-            Err(error) => return failed(error.to_string()),
+        let mut notes = Vec::new();
+        let chosen = match find(order, &self.places, &self.database, &self.backup, &mut notes) {
+            Ok(chosen) => chosen.alone(),
+            Err(error) => return Done { messages: notes, ..failed(error.to_string()) },
         };
         let mut done = match self.compare(order, &chosen) {
             Ok(comparison) => self.judge(order, &chosen, &comparison),
             Err(_) if order.live.cancel.is_canceled() => Done::default(),
             Err(cause) => failed(cause),
         };
+        done.messages.extend(notes);
         done.destinations = vec![chosen.outcome()];
         done
     }

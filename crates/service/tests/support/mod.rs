@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use jiff::SignedDuration;
-use larder_model::task::{BackupConfiguration, LocalSettings, PeriodicBackupConfiguration};
+use larder_model::task::{BackupConfiguration, LocalSettings, NamedDestination, PeriodicBackupConfiguration};
 use larder_model::{
     BackupKind, Clock, DatabaseName, EngineKind, Operation, OperationId, OperationStatus, Secret,
     ServerWideBackupConfiguration, Source,
@@ -138,6 +138,36 @@ pub(crate) fn task(name: &str, folder: &Path) -> ServerWideBackupConfiguration {
             ..PeriodicBackupConfiguration::default()
         },
         ..ServerWideBackupConfiguration::default()
+    }
+}
+
+/// Adds a second local destination to a task.
+pub(crate) fn with_second(
+    mut task: ServerWideBackupConfiguration,
+    name: &str,
+    folder: &Path,
+) -> ServerWideBackupConfiguration {
+    task.periodic.backup.destinations.push(NamedDestination {
+        name: name.to_owned(),
+        local_settings: Some(LocalSettings {
+            folder_path: Some(folder.to_str().unwrap().to_owned()),
+            ..LocalSettings::default()
+        }),
+        ..NamedDestination::default()
+    });
+    task
+}
+
+/// Flips a bit in every pack of a repository.
+pub(crate) fn damage_packs(repository: &Path) {
+    for folder in std::fs::read_dir(repository.join("data")).unwrap() {
+        for pack in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = pack.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[40] ^= 1;
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+        }
     }
 }
 

@@ -102,8 +102,8 @@ async fn idle_tick(run: &Run) -> f64 {
     times[times.len() / 2]
 }
 
-/// Returns how long a tick takes that begins a hundred backups, in milliseconds.
-async fn due_tick(run: &Run) -> f64 {
+/// Returns how long the ticks take that begin a hundred backups, in milliseconds.
+async fn due_ticks(run: &Run) -> f64 {
     let hundred = json!({
         "Name": "Hundred",
         "FullBackupFrequency": "30 10 * * *",
@@ -111,19 +111,25 @@ async fn due_tick(run: &Run) -> f64 {
         "Selector": { "Patterns": ["database-0000*"] },
     });
     run.service.put_task(hundred.as_object().expect("an object")).await.expect("the task is stored");
-    // Beyond the moment itself and all that starts are spread over.
-    run.clock.advance(SignedDuration::from_mins(70));
-    let begun = Instant::now();
-    let started = run.service.tick().await.expect("a tick");
-    let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
-    assert_eq!(started, DUE);
+    let (mut begun, mut milliseconds) = (0, 0.0);
+    // Beyond the moment itself and all that the starts are spread over.
+    for _ in 0..70 {
+        run.clock.advance(SignedDuration::from_mins(1));
+        let started = Instant::now();
+        let count = run.service.tick().await.expect("a tick");
+        if count > 0 {
+            begun += count;
+            milliseconds += started.elapsed().as_secs_f64() * 1e3;
+        }
+    }
+    assert_eq!(begun, DUE);
     milliseconds
 }
 
 async fn figures() {
     let few = run(FEW).await;
     println!("idle_tick_few_us {:.1}", idle_tick(&few).await);
-    println!("due_tick_few_ms {:.2}", due_tick(&few).await);
+    println!("due_tick_few_ms {:.2}", due_ticks(&few).await);
     few.service.stop().await;
     drop(few);
     let base = resident_mib();
@@ -138,7 +144,7 @@ async fn figures() {
     let runs = many.service.next_runs(None, 5).expect("next runs");
     println!("next_runs_ms {:.1}", begun.elapsed().as_secs_f64() * 1e3);
     assert_eq!(runs.len(), 5);
-    println!("due_tick_many_ms {:.2}", due_tick(&many).await);
+    println!("due_tick_many_ms {:.2}", due_ticks(&many).await);
     many.service.stop().await;
 }
 

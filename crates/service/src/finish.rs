@@ -72,11 +72,8 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
     }
     // Before anybody hears that it ended: what they then ask for finds its place free.
     core.board().queue.finished(id);
-    core.operations.change(id, |current| {
-        let progress = current.progress.clone();
-        *current = operation;
-        current.progress = progress;
-    });
+    // As it was stored: a later look at the counters must not say something else than the state.
+    core.operations.change(id, |current| *current = operation);
 }
 
 /// Why an operation that was canceled was.

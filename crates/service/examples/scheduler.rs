@@ -102,7 +102,8 @@ async fn idle_tick(run: &Run) -> f64 {
     times[times.len() / 2]
 }
 
-/// Returns how long the ticks take that begin a hundred backups, in milliseconds.
+/// Returns how long the ticks take that begin backups, in milliseconds for a hundred of them. The service's own loop begins
+/// some as well; those are not counted.
 async fn due_ticks(run: &Run) -> f64 {
     let hundred = json!({
         "Name": "Hundred",
@@ -122,8 +123,10 @@ async fn due_ticks(run: &Run) -> f64 {
             milliseconds += started.elapsed().as_secs_f64() * 1e3;
         }
     }
-    assert_eq!(begun, DUE);
-    milliseconds
+    assert!(begun > 0 && begun <= DUE, "{begun}");
+    #[allow(clippy::cast_precision_loss, reason = "at most a hundred")]
+    let share = begun as f64 / DUE as f64;
+    milliseconds / share
 }
 
 async fn figures() {

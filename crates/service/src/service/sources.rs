@@ -32,7 +32,7 @@ impl Service {
     /// Searches every source now, instead of at the next interval; returns the databases that are new.
     ///
     /// # Errors
-    /// The state cannot be written. A source that cannot be searched is no error; [`Overview`] names it.
+    /// The state cannot be written. A source that cannot be searched is no error; [`Overview`](crate::Overview) names it.
     pub async fn discover(&self) -> Result<Vec<DatabaseName>, ServiceError> {
         discovery::search_all(&self.core).await
     }

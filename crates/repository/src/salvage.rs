@@ -32,11 +32,7 @@ impl Repository {
     ) -> Result<(Vec<Snapshot>, Vec<RepositoryError>), RepositoryError> {
         let (mut snapshots, mut broken) = (Vec::new(), Vec::new());
         for (id, _) in self.list(ObjectKind::Snapshot)? {
-            let read = self.read_alone(ObjectKind::Snapshot, &id, cancel).and_then(|json| {
-                let snapshot = Snapshot::from_json(&id, &json);
-                snapshot.map_err(|cause| self.damaged(ObjectKind::Snapshot.path(&id), cause))
-            });
-            match read {
+            match self.read_snapshot(&id, cancel) {
                 Ok(snapshot) => snapshots.push(snapshot),
                 Err(error) if is_of_the_object(&error) => broken.push(error),
                 Err(error) => return Err(error),

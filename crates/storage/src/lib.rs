@@ -2,6 +2,7 @@
 //!
 //! A destination holds named objects. It knows nothing of repositories, databases or tasks.
 
+mod connect;
 mod error;
 mod folder;
 mod local;
@@ -11,6 +12,7 @@ mod local_list;
 mod path;
 mod storage;
 
+pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use local::Local;

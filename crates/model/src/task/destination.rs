@@ -158,6 +158,31 @@ pub struct S3Settings {
     pub disable_checksum_validation: bool,
     /// How the server keeps what is written.
     pub storage_class: Option<S3StorageClass>,
+    /// Hosts of several regions, each of which gets a copy in one pass: `s3.nl-ams-1.example.net`. Ours, as those below.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// For how many days nobody, not even the account's owner, may remove what was written; the bucket must allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_lock_days: Option<u32>,
+    /// Whether that may be lifted by those with a special right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_lock_mode: Option<S3ObjectLockMode>,
+    /// How the server itself encrypts: `AES256` or `aws:kms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<String>,
+    /// The server's key for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption_key_id: Option<String>,
+}
+
+/// Who may lift an object lock before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum S3ObjectLockMode {
+    /// Those with the right `s3:BypassGovernanceRetention`.
+    Governance,
+    /// Nobody.
+    Compliance,
 }
 
 /// An Amazon Glacier vault.
@@ -202,6 +227,23 @@ pub struct AzureSettings {
     pub account_key: Option<Secret>,
     /// A signature that stands for the key.
     pub sas_token: Option<Secret>,
+    /// The address of another server that speaks Azure's protocol. Ours, as the one below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_server_url: Option<String>,
+    /// Where the service keeps what is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_tier: Option<AzureAccessTier>,
+}
+
+/// Where Azure keeps a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[allow(missing_docs, reason = "Microsoft's own words")]
+pub enum AzureAccessTier {
+    Hot,
+    Cool,
+    Cold,
+    Archive,
 }
 
 /// A bucket of Google Cloud Storage.
@@ -219,6 +261,23 @@ pub struct GoogleCloudSettings {
     pub remote_folder_name: Option<String>,
     /// The service account's key file, as JSON.
     pub google_credentials_json: Option<Secret>,
+    /// The address of another server that speaks Google's protocol. Ours, as the one below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_server_url: Option<String>,
+    /// Where the service keeps what is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<GoogleStorageClass>,
+}
+
+/// Where Google Cloud keeps an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[allow(missing_docs, reason = "Google's own words")]
+pub enum GoogleStorageClass {
+    Standard,
+    Nearline,
+    Coldline,
+    Archive,
 }
 
 /// A folder of an FTP server.
@@ -240,6 +299,45 @@ pub struct FtpSettings {
     /// The user's password.
     pub password: Option<Secret>,
     /// The server's certificate.
+    pub certificate_as_base64: Option<Secret>,
+}
+
+/// A folder of a server that is reached by SSH.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SftpSettings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The address: `sftp://user@host:22/folder`; the folder is absolute, or begins with `~/`: `sftp://host/~/folder`.
+    pub url: Option<String>,
+    /// The user's password, where no key opens the door.
+    pub password: Option<Secret>,
+    /// The user's private key, as text; the user's own keys and agent are tried where nothing is said.
+    pub private_key: Option<Secret>,
+    /// The server's keys, as lines of a `known_hosts` file; the user's own file where nothing is said. A server whose key
+    /// is not known is never written to.
+    pub known_hosts: Option<String>,
+}
+
+/// A folder of a server that speaks WebDAV.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase", default)]
+pub struct WebDavSettings {
+    /// Whether this destination is left out.
+    pub disabled: bool,
+    /// A program that says where it is.
+    pub get_backup_configuration_script: Option<ConfigurationScript>,
+    /// The address: `https://cloud.example.org/remote.php/dav/files/me/backups`.
+    pub url: Option<String>,
+    /// The user.
+    pub user_name: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// The server's certificate, or that of its authority, as PEM or Base64, where the host's own list does not have it.
     pub certificate_as_base64: Option<Secret>,
 }
 

@@ -17,8 +17,9 @@ pub use backup::{
     CompressionLevel, EncryptionMode, SnapshotSettings,
 };
 pub use destination::{
-    AzureSettings, Block, ConfigurationScript, DestinationKind, FtpSettings, GlacierSettings,
-    GoogleCloudSettings, LocalSettings, NamedDestination, S3Settings, S3StorageClass,
+    AzureAccessTier, AzureSettings, Block, ConfigurationScript, DestinationKind, FtpSettings,
+    GlacierSettings, GoogleCloudSettings, GoogleStorageClass, LocalSettings, NamedDestination,
+    S3ObjectLockMode, S3Settings, S3StorageClass, SftpSettings, WebDavSettings,
 };
 pub use merge::merge;
 pub use periodic::{CatchUp, PeriodicBackupConfiguration};

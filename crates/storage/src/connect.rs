@@ -1,0 +1,53 @@
+//! From what a task says of a destination to the destination itself.
+
+use crate::error::{StorageError, StorageErrorKind};
+use crate::local::Local;
+use crate::storage::Storage;
+use larder_model::task::Block;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What connections are told of the host; the binary takes it from `larder.toml` and the environment.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectorSettings {
+    /// The program that opens SSH connections; `ssh` of the search path where nothing is said.
+    pub ssh_program: Option<PathBuf>,
+    /// Certificates of authorities that are trusted besides the host's own list, as PEM.
+    pub root_certificates: Vec<Vec<u8>>,
+}
+
+/// Opens destinations; what connections can share, they share. Clones share it, too.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    _settings: Arc<ConnectorSettings>,
+}
+
+impl Connector {
+    /// Makes a connector.
+    ///
+    /// # Errors
+    /// A certificate is none.
+    pub fn new(settings: ConnectorSettings) -> Result<Self, StorageError> {
+        Ok(Self { _settings: Arc::new(settings) })
+    }
+
+    /// Opens what a block describes, without asking the destination anything yet.
+    ///
+    /// # Errors
+    /// The block makes no sense: no bucket, an address that is none.
+    pub fn connect(&self, block: Block<'_>) -> Result<Arc<dyn Storage>, StorageError> {
+        match block {
+            Block::Local(local) => {
+                let path = local.folder_path.as_deref().unwrap_or_default();
+                Ok(Arc::new(Local::open(Path::new(path))?))
+            }
+            other => Err(StorageError {
+                kind: StorageErrorKind::Invalid,
+                action: "open",
+                path: String::new(),
+                destination: other.kind().to_string(),
+                cause: "this kind of destination is not available in this version".to_owned(),
+            }),
+        }
+    }
+}

@@ -10,7 +10,6 @@ mod error;
 mod events;
 mod listen;
 mod openapi;
-mod page;
 mod raven;
 mod route;
 mod server;
@@ -20,6 +19,6 @@ pub use answer::{
     RestoreBody, RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
 };
 pub use error::HttpError;
+pub use larder_studio::{Headline, headline};
 pub use openapi::document;
-pub use page::{Headline, headline};
 pub use server::{HttpSettings, Server};

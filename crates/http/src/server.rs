@@ -4,7 +4,7 @@ use crate::door::{Door, MINIMUM_TOKEN_CHARACTERS};
 use crate::error::{ApiError, HttpError};
 use crate::openapi::BASE;
 use crate::raven::frame;
-use crate::{listen, openapi, page, raven};
+use crate::{listen, openapi, raven};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_model::{Clock, Secret};
 use larder_service::Service;
+use larder_studio::Studio;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -130,7 +131,13 @@ pub(crate) fn router(app: App) -> Router {
     let api = openapi::routes()
         .into_iter()
         .fold(Router::new(), |router, route| router.route(&route.address(), route.handler));
-    api.merge(page::routes())
+    let studio = Studio {
+        service: app.service.clone(),
+        clock: Arc::clone(&app.clock),
+        zone: app.zone.clone(),
+        key_file: Arc::clone(&app.key_file),
+    };
+    api.merge(larder_studio::routes(studio))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), frame::frame))
@@ -151,7 +158,7 @@ async fn guard(State(app): State<App>, request: Request, next: Next) -> Response
     for (name, value) in [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),

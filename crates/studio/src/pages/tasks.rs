@@ -1,0 +1,104 @@
+//! The server-wide tasks.
+
+use crate::Studio;
+use crate::answer::{Page, page};
+use crate::face::Moment;
+use crate::frame::{Frame, Here};
+use crate::pages::database::schedule;
+use askama::Template;
+use axum::extract::State;
+use larder_model::ServerWideBackupConfiguration;
+use larder_model::task::{BackupType, Keep, RetentionPolicy};
+
+struct Row {
+    name: String,
+    disabled: bool,
+    schedule: String,
+    zone: String,
+    places: Vec<String>,
+    covers: usize,
+    excluded: String,
+    kept: String,
+    kind: &'static str,
+    next: Option<(Moment, String)>,
+    encrypted: bool,
+    /// What a click on "Back up now" asks for.
+    now: String,
+}
+
+#[derive(Template)]
+#[template(path = "tasks.html")]
+struct Tasks {
+    frame: Frame,
+    rows: Vec<Row>,
+    unprotected: usize,
+}
+
+pub(super) async fn show(State(studio): State<Studio>) -> Page {
+    let face = studio.face();
+    let databases = studio.service.databases();
+    let rows = studio.service.tasks().into_iter().map(|task| {
+        let covers = databases
+            .iter()
+            .filter(|view| {
+                view.tasks.iter().any(|its| its.server_wide.as_deref() == Some(&task.periodic.name))
+            })
+            .count();
+        let next = studio.service.next_runs(Some(&task.periodic.name), 1).unwrap_or_default();
+        let zone = task.periodic.time_zone.clone().unwrap_or_else(|| face.zone_name().to_owned());
+        Row {
+            disabled: task.periodic.disabled,
+            schedule: schedule(&task.periodic),
+            zone,
+            places: places(&task),
+            covers,
+            excluded: task.excluded_databases.join(", "),
+            kept: task.periodic.retention_policy.as_ref().map_or_else(|| "everything".to_owned(), kept),
+            kind: match task.periodic.backup.backup_type {
+                BackupType::Backup => "backup",
+                BackupType::Snapshot => "snapshot",
+            },
+            next: next.first().map(|run| (face.moment(run.begins), run.database.to_string())),
+            encrypted: task.periodic.backup.is_encrypted(),
+            now: serde_json::json!({ "Task": task.periodic.name }).to_string(),
+            name: task.periodic.name,
+        }
+    });
+    let unprotected = databases.iter().filter(|view| view.tasks.is_empty()).count();
+    page(&Tasks { frame: studio.frame(Here::Tasks, "Server-wide tasks"), rows: rows.collect(), unprotected })
+}
+
+fn places(task: &ServerWideBackupConfiguration) -> Vec<String> {
+    task.periodic
+        .backup
+        .live()
+        .into_iter()
+        .map(|(name, block)| {
+            let kind = name.map_or_else(|| block.kind().to_string(), str::to_owned);
+            block.place().map_or(kind.clone(), |place| format!("{kind}: {place}"))
+        })
+        .collect()
+}
+
+/// Says how long backups are kept.
+fn kept(policy: &RetentionPolicy) -> String {
+    if policy.disabled {
+        return "everything".to_owned();
+    }
+    let age = policy.minimum_backup_age_to_keep.map(|age| format!("younger than {age}"));
+    let counts = [
+        ("last", policy.keep_last),
+        ("hourly", policy.keep_hourly),
+        ("daily", policy.keep_daily),
+        ("weekly", policy.keep_weekly),
+        ("monthly", policy.keep_monthly),
+        ("yearly", policy.keep_yearly),
+    ];
+    let counts = counts.into_iter().filter_map(|(name, count)| count.map(|count| format!("{count} {name}")));
+    let per = policy.per_periodicity.iter().map(|(periodicity, keep)| match keep {
+        Keep::Count(count) => format!("{count} kept as {periodicity:?}"),
+        Keep::Age(age) => format!("{periodicity:?} younger than {age}"),
+    });
+    let all: Vec<String> = age.into_iter().chain(counts).chain(per).collect();
+    if all.is_empty() { "everything".to_owned() } else { all.join(", ") }
+}

@@ -175,7 +175,8 @@
   const events = new EventSource("/api/v1/events");
   events.addEventListener("operation", (event) => show(JSON.parse(event.data)));
   events.addEventListener("resync", () => refresh());
+  // What ended between the making of this page and the opening of the stream is in no event.
   let opened = false;
-  events.addEventListener("open", () => { if (opened) refresh(); opened = true; });
+  events.addEventListener("open", () => { if (opened || $("[data-operation]")) refresh(); opened = true; });
   setInterval(() => refresh(), 60000);
 })();

@@ -87,7 +87,7 @@ mod tests {
         for path in ["/databases", "/databases/a/tasks", "/admin/x", "/topology", "/build/version"] {
             assert!(is_raven(path), "{path}");
         }
-        for path in ["/", "/api/v1/databases", "/larder.css", "/database", "/databasesx/a"] {
+        for path in ["/", "/api/v1/databases", "/studio/studio.css", "/database", "/databasesx/a"] {
             assert!(!is_raven(path), "{path}");
         }
         assert_eq!(database_in("/databases/alpha/tasks"), Some("alpha"));

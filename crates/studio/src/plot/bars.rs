@@ -25,9 +25,11 @@ pub(crate) fn draw(bars: &[Bar], top: &str, about: &str) -> String {
     #[allow(clippy::cast_precision_loss, reason = "there are few bars")]
     let step = WIDTH / bars.len().max(20) as f64;
     let mut svg = format!(
-        "<svg class=\"bars\" viewBox=\"0 -20 {WIDTH} {0}\" role=\"img\" aria-label=\"{1}\"><path class=\"line\" d=\"M0 .5h{WIDTH}M0 {HEIGHT}h{WIDTH}\"/>",
+        "<svg class=\"bars\" viewBox=\"0 -20 {WIDTH} {0}\" role=\"{2}\" aria-label=\"{1}\"><path class=\"line\" d=\"M0 .5h{WIDTH}M0 {HEIGHT}h{WIDTH}\"/>",
         HEIGHT + 22.0,
-        escaped(about)
+        escaped(about),
+        // A picture has no parts that lead anywhere.
+        if bars.iter().any(|bar| bar.address.is_some()) { "group" } else { "img" }
     );
     for (place, bar) in bars.iter().enumerate() {
         let share = if largest > 0.0 { bar.value / largest } else { 0.0 };

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use larder_model::task::DestinationKind;
+use larder_storage::ConnectorSettings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub allowed_destinations: Option<Vec<DestinationKind>>,
     /// The AWS regions that tasks may name; all where nothing is said.
     pub allowed_aws_regions: Option<Vec<String>>,
+    /// What connections to destinations are told of the host.
+    pub connector: ConnectorSettings,
 }
 
 impl Settings {
@@ -68,6 +71,7 @@ impl Settings {
             local_root: None,
             allowed_destinations: None,
             allowed_aws_regions: None,
+            connector: ConnectorSettings::default(),
         }
     }
 

@@ -242,7 +242,9 @@ pub struct TaskView {
 pub struct DestinationView {
     /// Its name among the database's destinations, such as `Local`.
     pub name: String,
-    /// The repository's address, as stock restic takes it: a directory for a local destination.
+    /// What it is.
+    pub kind: DestinationKind,
+    /// The repository's address: a directory for a local destination, `s3://bucket/folder/database`.
     pub address: String,
 }
 

@@ -7,7 +7,7 @@ use super::shape::database::{
 use super::shape::helper::{Allowed, DataDirectory, NextOccurrence, TestResult};
 use super::shape::notification::{Notification, Notifications};
 use super::shape::operation::{ListedOperation, NextId, OperationState, Results};
-use super::shape::restore::{PointsBody, RestoreBody, RestorePoints};
+use super::shape::restore::{RestoreBody, RestorePoints};
 use super::shape::status::StatusAnswer;
 use super::shape::task::{
     BackupStarted, OneTask, OngoingTasks, OperationStarted, RunningNow, ServerWideStored, ServerWideTasks,
@@ -87,8 +87,11 @@ fn of_databases() -> Vec<Route> {
             "raven_restore_points",
             "Lists the backups that lie at a place.",
         )
-        .needs::<String>("type", "The kind of place: Local.")
-        .takes::<PointsBody>()
+        .needs::<String>(
+            "type",
+            "The kind of place, whose settings are the body: Local, S3, Azure, GoogleCloud, FTP, SFTP or WebDAV.",
+        )
+        .takes::<Value>()
         .gives::<RestorePoints>()
         .by(restore::points),
         Route::post(

@@ -120,7 +120,7 @@ identifier = "{identifier}"
 # regions of Amazon's. Where nothing is said, everything is allowed.
 #[destinations]
 #local_root = "/mnt/backups"
-#allowed = ["Local", "S3", "Glacier", "Azure", "GoogleCloud", "FTP"]
+#allowed = ["Local", "S3", "Glacier", "Azure", "GoogleCloud", "FTP", "SFTP", "WebDAV"]
 #aws_regions = ["eu-central-1"]
 "#
     )

@@ -37,7 +37,10 @@ impl Service {
     pub fn destinations(&self, database: &str) -> Result<Vec<DestinationView>, ServiceError> {
         let catalog = self.core.catalog();
         let database = catalog.database(database)?;
-        Ok(destination::named(&catalog.roots(database)).iter().map(|one| one.view(&database.name)).collect())
+        Ok(destination::named(&catalog.spots_of(database))
+            .iter()
+            .map(|one| one.view(&database.name))
+            .collect())
     }
 
     /// Returns what stock restic needs to open a database's repository.
@@ -53,7 +56,7 @@ impl Service {
         match (destinations.pop(), destinations.is_empty()) {
             (Some(only), true) => Ok(ResticAccess {
                 repository: only.view(&database.name).address,
-                password: work::password_at(&self.core, &database, &only.root),
+                password: work::password_at(&self.core, &database, &only.spot.address),
             }),
             _ => Err(ServiceError::invalid(
                 "Destination",

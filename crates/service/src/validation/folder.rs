@@ -5,7 +5,7 @@ use crate::error::ServiceError;
 use larder_model::task::BackupConfiguration;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a folder may take to be tried out.
@@ -14,7 +14,7 @@ const LONGEST_TRY: Duration = Duration::from_secs(10);
 /// Tries every local root that is known now; nothing is left behind, so that the first backup makes the root and
 /// from then on knows it.
 pub(crate) async fn check_writable(backup: &BackupConfiguration) -> Result<(), ServiceError> {
-    let roots: Vec<PathBuf> = destination::roots(backup).into_keys().map(PathBuf::from).collect();
+    let roots = destination::directories(backup);
     let tried = tokio::task::spawn_blocking(move || {
         roots.into_iter().find_map(|root| try_out(&root).err().map(|cause| (root, cause)))
     });

@@ -7,7 +7,8 @@ pub(crate) mod check;
 mod heal;
 pub(crate) mod listing;
 mod mark;
-mod placing;
+pub(crate) mod owners;
+pub(crate) mod placing;
 mod reader;
 pub(crate) mod restore;
 mod retain;
@@ -19,6 +20,7 @@ mod vault;
 mod verify;
 
 use crate::catalog::Catalog;
+use crate::connections::Connections;
 use crate::core::Core;
 use crate::credentials;
 use crate::destination::{self, Destination};
@@ -26,6 +28,7 @@ use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::{Cause, Done, Job};
+use crate::limits::Limits;
 use crate::operations::Live;
 use crate::plan::Plan;
 use crate::retention::Policy;
@@ -45,9 +48,12 @@ pub(crate) struct Site {
     pub(crate) handle: Handle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ring: KeyRing,
+    pub(crate) connections: Connections,
     pub(crate) hostname: String,
     pub(crate) username: String,
     pub(crate) identifier: String,
+    /// Every name under which this installation makes backups: its own, and those that tasks give it.
+    pub(crate) own_identifiers: HashSet<String>,
     /// The zone that snapshots show their time in.
     pub(crate) time_zone: TimeZone,
     pub(crate) staging: PathBuf,
@@ -60,7 +66,7 @@ pub(crate) struct Site {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) destination: Destination,
-    /// Whether any backup was ever written below this root: then a root that is not there is a fault, perhaps a
+    /// Whether any backup was ever written below this address: then a root that is not there is a fault, perhaps a
     /// disk that is not mounted, and is never made anew.
     pub(crate) root_known: bool,
     /// Whether backups of this database were written there.
@@ -157,8 +163,7 @@ fn backup(
         task: key.task,
         targets: destination::targets(&settings.backup),
         password: credentials::password(&settings.backup, &core.key),
-        script_directories: core.settings.script_directories.clone(),
-        local_root: core.settings.local_root.clone(),
+        limits: Limits::of(&core.settings),
         database,
         source,
         policy: Policy::of(&settings, &core.settings.time_zone),
@@ -175,13 +180,19 @@ fn backup(
 pub(crate) fn site(core: &Core) -> Site {
     let suspicious =
         core.catalog().verified.iter().filter(|(_, equal)| !**equal).map(|(id, _)| id.clone()).collect();
+    let catalog = core.catalog();
+    let of_tasks = catalog.all_plans().filter_map(|plan| plan.periodic().backup.identifier.clone());
+    let own_identifiers = of_tasks.chain([core.settings.identifier.clone()]).collect();
+    drop(catalog);
     Site {
         handle: core.runtime.clone(),
         clock: Arc::clone(&core.clock),
         ring: core.ring.clone(),
+        connections: core.connections.clone(),
         hostname: core.settings.hostname.clone(),
         username: core.settings.username.clone(),
         identifier: core.settings.identifier.clone(),
+        own_identifiers,
         time_zone: core.settings.time_zone.clone(),
         staging: core.settings.staging_directory.clone(),
         own_directories: core.own_directories(),
@@ -189,7 +200,7 @@ pub(crate) fn site(core: &Core) -> Site {
     }
 }
 
-/// The roots that hold repositories.
+/// The addresses that hold repositories.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     /// Of any database.
@@ -209,8 +220,8 @@ impl Known {
     /// Adds what is known of a destination.
     pub(crate) fn place(&self, destination: Destination, passwords: Vec<Secret>) -> Place {
         Place {
-            root_known: self.all.contains(&destination.root),
-            database_known: self.own.contains(&destination.root),
+            root_known: self.all.contains(&destination.spot.address),
+            database_known: self.own.contains(&destination.spot.address),
             destination,
             passwords,
         }
@@ -225,10 +236,10 @@ pub(crate) fn places(core: &Core, database: &Database, destinations: Vec<Destina
     destinations.into_iter().map(|destination| known.place(destination, passwords.clone())).collect()
 }
 
-/// Returns the password of a database's repository below a root: that of the task that writes there, or the server's.
-pub(crate) fn password_at(core: &Core, database: &Database, root: &str) -> Secret {
+/// Returns the password of a database's repository at an address: that of the task that writes there, or the server's.
+pub(crate) fn password_at(core: &Core, database: &Database, address: &str) -> Secret {
     let catalog = core.catalog();
-    let there = |plan: &&Arc<Plan>| destination::roots(&plan.periodic().backup).contains_key(root);
+    let there = |plan: &&Arc<Plan>| catalog.aims_of(plan).iter().any(|(_, spot)| spot.address == address);
     catalog
         .plans_of(database)
         .find(there)

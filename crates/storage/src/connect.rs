@@ -41,13 +41,13 @@ impl Connector {
                 let path = local.folder_path.as_deref().unwrap_or_default();
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
-            other => Err(StorageError {
-                kind: StorageErrorKind::Invalid,
-                action: "open",
-                path: String::new(),
-                destination: other.kind().to_string(),
-                cause: "this kind of destination is not available in this version".to_owned(),
-            }),
+            other => Err(StorageError::new(
+                StorageErrorKind::Invalid,
+                "open",
+                "",
+                other.kind().to_string(),
+                "this kind of destination is not available in this version",
+            )),
         }
     }
 }

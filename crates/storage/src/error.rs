@@ -1,6 +1,7 @@
 //! What can go wrong at a destination.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The kinds of failure that callers tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +37,44 @@ pub struct StorageError {
     pub destination: String,
     /// Why it failed, in the destination's own words.
     pub cause: String,
+    /// How long the destination asks to be left alone; zero where it asks to slow down without saying how long, nothing
+    /// where it did not ask. Only of the kind [`StorageErrorKind::Unavailable`].
+    pub retry_after: Option<Duration>,
 }
 
 impl StorageError {
+    /// Makes an error of a destination that did not ask to be left alone.
+    #[must_use]
+    pub fn new(
+        kind: StorageErrorKind,
+        action: &'static str,
+        path: impl Into<String>,
+        destination: impl Into<String>,
+        cause: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            action,
+            path: path.into(),
+            destination: destination.into(),
+            cause: cause.into(),
+            retry_after: None,
+        }
+    }
+
+    /// Adds how long the destination asks to be left alone.
+    #[must_use]
+    pub const fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+
+    /// Says whether the destination asked for fewer or slower calls; it lives, then, and is no failure.
+    #[must_use]
+    pub const fn is_throttled(&self) -> bool {
+        self.is_retryable() && self.retry_after.is_some()
+    }
+
     /// Says whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {

@@ -10,10 +10,13 @@ mod local_direct;
 mod local_file;
 mod local_list;
 mod path;
+mod probe;
+mod random;
 mod storage;
 
 pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use local::Local;
+pub use probe::{Probe, ProbeAct, ProbeOutcome, ProbeReport, ProbeStep};
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

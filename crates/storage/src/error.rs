@@ -90,7 +90,6 @@ impl StorageError {
     const fn remedy(&self) -> &'static str {
         match self.kind {
             StorageErrorKind::Full => "; free space there, or choose another destination",
-            StorageErrorKind::Denied => "; check the permissions of the user that Larder runs as",
             StorageErrorKind::Damaged => "; run a check to see what is lost with it",
             StorageErrorKind::Unavailable => "; it will be tried again",
             StorageErrorKind::Cold => "; a restore asks for it and waits until it can be read",

@@ -170,13 +170,14 @@ impl Site {
         if !notes.databases.is_empty() {
             return Ok(());
         }
-        Err(ServiceError::Storage(StorageError {
-            kind: StorageErrorKind::NotFound,
-            action: "open",
-            path: String::new(),
-            destination: root.describe(),
-            cause: "backups were written there, and now nothing of them is left; check that the disk is mounted on that server, or write to another folder".to_owned(),
-        }))
+        Err(StorageError::new(
+            StorageErrorKind::NotFound,
+            "open",
+            "",
+            root.describe(),
+            "backups were written there, and now nothing of them is left; check that the disk is mounted on that server, or write to another folder",
+        )
+        .into())
     }
 
     /// Opens every destination that can be opened; an error only where none can.

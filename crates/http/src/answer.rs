@@ -137,6 +137,14 @@ pub struct CheckBody {
     pub read_data: bool,
 }
 
+/// Asks for destinations to be brought what they lack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct HealBody {
+    /// The only destination that is to get something; all where nothing is said.
+    pub destination: Option<String>,
+}
+
 /// What stock restic needs to open a repository.
 ///
 /// Where the server asks for a token the password is in the answer. Without one anybody on the host may ask, so the

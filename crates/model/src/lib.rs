@@ -17,7 +17,7 @@ pub mod timespan;
 
 pub use backup::{BackupId, BackupKind, BackupQuality, RestorePoint};
 pub use clock::Clock;
-pub use control::{Cancel, Canceled, Counters};
+pub use control::{Cancel, Canceled, Counters, DestinationCount};
 pub use database::{Database, EngineKind, Source};
 pub use entry::{Entry, EntryKind, Metadata, Timestamp};
 pub use name::{DatabaseName, InvalidName};

@@ -25,6 +25,11 @@ impl Connections {
         Self { connector, open: Arc::default() }
     }
 
+    /// Returns what opens destinations, for whoever wants one of its own.
+    pub(crate) const fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// Opens a destination, or returns it where it is open already.
     ///
     /// A directory is opened anew each time: it would otherwise be taken for the one it was, though another disk is

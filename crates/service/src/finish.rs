@@ -308,7 +308,8 @@ impl Job {
             Self::Restore { database, .. }
             | Self::Adopt { database, .. }
             | Self::Verify { database, .. }
-            | Self::Check { database, .. } => &database.name,
+            | Self::Check { database, .. }
+            | Self::Heal { database, .. } => &database.name,
         }
     }
 }

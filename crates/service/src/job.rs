@@ -63,6 +63,13 @@ pub(crate) enum Job {
         /// Whether every byte is read.
         read_data: bool,
     },
+    /// Brings to destinations what they lack.
+    Heal {
+        /// The database.
+        database: Arc<Database>,
+        /// The only destination that is to get something, by its name in the task; all where nothing is said.
+        destination: Option<String>,
+    },
 }
 
 /// Why a backup is made.

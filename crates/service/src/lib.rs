@@ -63,7 +63,8 @@ pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_ST
 pub use shelf::{Restored, Shelf};
 pub use tasks::{Stored, TaskSelector};
 pub use view::{
-    DatabaseView, DestinationStatus, DestinationView, FailureCause, Health, LastBackup, NextRun, Overview,
-    ResticAccess, Running, TaskError, TaskStatus, TaskView, Verification,
+    ComparedDestination, DatabaseView, DestinationStatus, DestinationTest, DestinationUse, DestinationView,
+    FailureCause, Health, LackingBackup, LastBackup, NextRun, Overview, ResticAccess, Running, TaskError,
+    TaskStatus, TaskView, TestStep, Verification,
 };
 pub use waiting::QueueEntry;

@@ -9,7 +9,7 @@ use larder_service::{BackupChoice, ErrorKind, RestoreInto, Service};
 use serde_json::{Value, json};
 use support::{Host, assert_completed, backup, ended, failure, put, sqlite};
 
-fn directory(path: &std::path::Path) -> DestinationSettings {
+fn place(path: &std::path::Path) -> DestinationSettings {
     let folder_path = Some(path.display().to_string());
     DestinationSettings::Local(LocalSettings { folder_path, ..LocalSettings::default() })
 }
@@ -85,13 +85,13 @@ async fn a_backup_becomes_a_new_database_and_never_replaces_one() {
     sqlite(&directory.join("alpha"), 7);
     assert_completed(&backup(&service, "alpha", BackupKind::Full).await);
     sqlite(&directory.join("alpha"), 3);
-    let points = service.restore_points(directory(&host.backups()), None).await.unwrap();
+    let points = service.restore_points(place(&host.backups()), None).await.unwrap();
     assert_eq!(points.len(), 1);
     let location = host.backups().join("alpha").display().to_string();
     assert_eq!((points[0].location.clone(), points[0].is_encrypted), (location, true));
     let request = |database: &str, location: std::path::PathBuf| RestoreInto {
         database: database.to_owned(),
-        location: self::directory(&location),
+        location: place(&location),
         backup: BackupChoice::Latest,
         key: None,
     };
@@ -124,7 +124,7 @@ async fn a_repository_with_a_key_of_its_own_is_restored_with_that_key() {
     assert_eq!(ended(&service, id).await.status, OperationStatus::Completed);
     let request = |key: Option<&str>| RestoreInto {
         database: "restored".to_owned(),
-        location: directory(&host.backups().join("alpha")),
+        location: place(&host.backups().join("alpha")),
         backup: BackupChoice::Latest,
         key: key.map(|key| larder_model::Secret::new(key.to_owned())),
     };

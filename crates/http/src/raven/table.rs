@@ -413,7 +413,10 @@ fn of_forms() -> Vec<Route> {
             "raven_test_credentials",
             "Tries the access data of a destination.",
         )
-        .needs::<String>("type", "The kind of destination: S3, Glacier, Azure, GoogleCloud or FTP.")
+        .needs::<String>(
+            "type",
+            "The kind of destination: S3, Glacier, Azure, GoogleCloud, FTP, SFTP or WebDAV.",
+        )
         .takes::<Value>()
         .gives::<TestResult>()
         .by(helper::test_credentials),

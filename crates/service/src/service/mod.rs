@@ -2,6 +2,7 @@
 
 mod backups;
 mod databases;
+mod destinations;
 mod operations;
 mod sources;
 mod tasks;

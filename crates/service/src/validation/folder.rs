@@ -5,7 +5,7 @@ use crate::error::ServiceError;
 use larder_model::task::BackupConfiguration;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a folder may take to be tried out.
@@ -40,6 +40,16 @@ pub(crate) async fn check_writable(backup: &BackupConfiguration) -> Result<(), S
         Err(error) => Err(ServiceError::conflict(format!(
             "trying the folder out ended by a fault of the program: {error}; please report it"
         ))),
+    }
+}
+
+/// Tries a folder out; the error is the middle of a sentence.
+pub(crate) async fn try_folder(root: PathBuf) -> Result<(), String> {
+    let tried = tokio::task::spawn_blocking(move || try_out(&root).map_err(|error| error.to_string()));
+    match tokio::time::timeout(LONGEST_TRY, tried).await {
+        Ok(Ok(tried)) => tried,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("its disk does not answer within {} s", LONGEST_TRY.as_secs())),
     }
 }
 

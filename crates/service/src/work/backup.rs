@@ -12,12 +12,12 @@ use crate::work::mark::{Mark, Note};
 use crate::work::placing::Aim;
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
-use crate::work::vault::{Found, Look, Vault};
+use crate::work::vault::{Found, Vault, look_at};
 use crate::work::{Known, Order, Place, heal, placing, retain, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration, Periodicity};
-use larder_model::{BackupKind, Database, Secret, Source};
+use larder_model::{BackupKind, Counters, Database, Secret, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
@@ -196,7 +196,11 @@ impl Backup {
         let members: Vec<_> =
             sound.map(|part| heal::Member { vault: &part.vault, before: &part.before }).collect();
         let task = (self.task, self.settings.name.as_str());
-        heal::apply(order, &members, task, self.policy.as_ref(), &mut account.messages);
+        // Counters of its own: this is no progress of the backup.
+        let counters = Counters::default();
+        let messages = &mut account.messages;
+        let mut told = heal::Told { messages, failed: Vec::new(), counters: &counters, only: None };
+        heal::apply(order, &members, task, self.policy.as_ref(), &mut told);
     }
 
     /// Opens every destination; one that fails is out of this run, and says so.
@@ -208,9 +212,12 @@ impl Backup {
         };
         let aims = placing::aims(&self.targets, &self.limits, &order.live.cancel);
         let places: Vec<Result<Place, String>> = aims.iter().map(place).collect();
+        let looks = look_at(&order.site, &self.database, &places);
+        // What is made anew shares the key of what is there already, wherever in the list that is.
+        let known = looks.iter().flatten().find_map(|look| look.repository.clone());
         let mut parts: Vec<Part> = Vec::new();
-        for ((aim, place), look) in aims.into_iter().zip(&places).zip(self.look_at(order, &places)) {
-            let first = parts.first().map(|part| part.vault.repository.clone());
+        for ((aim, place), look) in aims.into_iter().zip(&places).zip(looks) {
+            let first = known.clone().or_else(|| parts.first().map(|part| part.vault.repository.clone()));
             let opened = place.as_ref().map_err(String::clone).and_then(|place| {
                 let settled = look.and_then(|look| {
                     order.site.settle(place, &self.database, look, first.as_ref(), &mut account.messages)
@@ -235,23 +242,6 @@ impl Backup {
             account.outcomes.push(outcome);
         }
         parts
-    }
-
-    /// Looks at every destination at the same time, so that one that does not answer holds up no other.
-    fn look_at(&self, order: &Order, places: &[Result<Place, String>]) -> Vec<Result<Look, ServiceError>> {
-        let look = |place: &Result<Place, String>| match place {
-            Ok(place) => order.site.look(place, &self.database),
-            // Told already by the place itself.
-            Err(cause) => Err(ServiceError::conflict(cause.clone())),
-        };
-        if let [only] = places {
-            return vec![look(only)];
-        }
-        let fault = || ServiceError::conflict("opening it ended by a fault of the program; please report it");
-        std::thread::scope(|scope| {
-            let looks: Vec<_> = places.iter().map(|place| scope.spawn(|| look(place))).collect();
-            looks.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(fault()))).collect()
-        })
     }
 
     /// The first backup of a database is full, and so is the first at a destination.
@@ -303,8 +293,8 @@ impl Backup {
         let staging = Staging::create(&order.site.staging, order.id)?;
         let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
-        let names: Vec<String> = parts.iter().map(|part| part.vault.place.destination.name.clone()).collect();
-        counters.set_destinations(&names);
+        let destinations = parts.iter().map(|part| &part.vault.place.destination);
+        counters.set_destinations(destinations.map(|one| (one.name.clone(), Some(one.spot.kind()))));
         let mut writer =
             BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();

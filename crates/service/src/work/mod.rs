@@ -4,9 +4,11 @@ mod adopt;
 mod backup;
 pub(crate) mod candidates;
 pub(crate) mod check;
+pub(crate) mod compare;
 mod heal;
 pub(crate) mod listing;
 mod mark;
+mod mend;
 pub(crate) mod owners;
 pub(crate) mod placing;
 mod reader;
@@ -16,6 +18,7 @@ mod script;
 mod shrink;
 mod sink;
 mod throttle;
+pub(crate) mod trial;
 mod vault;
 mod verify;
 
@@ -93,6 +96,7 @@ pub(crate) enum What {
     Adopt(adopt::Adopt),
     Verify(verify::Verify),
     Check(check::Check),
+    Mend(mend::Mend),
 }
 
 /// Gathers everything an operation needs, as it is at its start.
@@ -129,6 +133,7 @@ pub(crate) fn prepare(
             read_data: *read_data,
             places: places(core, database, destinations.clone()),
         }),
+        Job::Heal { database, destination } => What::Mend(mend(core, database, destination.clone())),
     };
     let mut site = site(core);
     if let What::Backup(backup) = &what
@@ -174,6 +179,24 @@ fn backup(
         taken_as_it_is,
         known,
     })
+}
+
+fn mend(core: &Core, database: &Arc<Database>, only: Option<String>) -> mend::Mend {
+    let catalog = core.catalog();
+    let of_task = |plan: &Arc<Plan>| mend::OfTask {
+        uid: plan.uid,
+        name: plan.periodic().name.clone(),
+        targets: destination::targets(&plan.periodic().backup),
+        password: credentials::password(&plan.periodic().backup, &core.key),
+        policy: Policy::of(plan.periodic(), &core.settings.time_zone),
+    };
+    mend::Mend {
+        database: Arc::clone(database),
+        tasks: catalog.plans_of(database).map(of_task).collect(),
+        known: Known::of(&catalog, database),
+        limits: Limits::of(&core.settings),
+        only,
+    }
 }
 
 /// Hands out the tools.
@@ -270,6 +293,7 @@ impl Order {
             What::Adopt(adopt) => adopt.run(&self),
             What::Verify(verify) => verify.run(&self),
             What::Check(check) => check.run(&self),
+            What::Mend(mend) => mend.run(&self),
         }
     }
 }

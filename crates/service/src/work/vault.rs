@@ -28,7 +28,7 @@ pub(crate) struct Look {
     storage: Arc<dyn Storage>,
     writers: Writers,
     /// The repository, where there is one.
-    repository: Option<Repository>,
+    pub(crate) repository: Option<Repository>,
     /// What lies in it, the newest first.
     before: Vec<Found>,
 }
@@ -199,6 +199,27 @@ impl Site {
 
 fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
     Arc::new(Folder::new(root, database.name.as_str()))
+}
+
+/// Looks at every destination at the same time, so that one that does not answer holds up no other. A place that is not
+/// known says why in its own words.
+pub(crate) fn look_at(
+    site: &Site,
+    database: &Database,
+    places: &[Result<Place, String>],
+) -> Vec<Result<Look, ServiceError>> {
+    let look = |place: &Result<Place, String>| match place {
+        Ok(place) => site.look(place, database),
+        Err(cause) => Err(ServiceError::conflict(cause.clone())),
+    };
+    if let [only] = places {
+        return vec![look(only)];
+    }
+    let fault = || ServiceError::conflict("opening it ended by a fault of the program; please report it");
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = places.iter().map(|place| scope.spawn(|| look(place))).collect();
+        looks.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(fault()))).collect()
+    })
 }
 
 impl Vault {

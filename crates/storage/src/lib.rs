@@ -11,6 +11,7 @@ mod local_direct;
 mod local_file;
 mod local_list;
 mod path;
+mod patient;
 mod probe;
 mod random;
 mod storage;
@@ -19,5 +20,9 @@ pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use local::Local;
+pub use patient::{
+    AttemptLimits, BreakerSettings, CallKind, CallLimits, Patience, PatienceSettings, Patient, Standing,
+    Traffic,
+};
 pub use probe::{Probe, ProbeAct, ProbeOutcome, ProbeReport, ProbeStep};
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

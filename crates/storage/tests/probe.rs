@@ -114,7 +114,7 @@ async fn one_that_does_not_answer_is_waited_for_once() {
 #[tokio::test]
 async fn two_probes_use_two_names() {
     let place = place();
-    let names = [7, 8, 7].map(|seed| Probe::new(seed));
+    let names = [7, 8, 7].map(Probe::new);
     let mut objects = Vec::new();
     for probe in names {
         objects.push(probe.run(&*place).await.object);

@@ -4,34 +4,42 @@
 // Test support fails a test by panicking, as the tests themselves do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod busy_storage;
 mod clock;
 mod cold_storage;
 mod drill;
 mod faulty_storage;
+mod flaky_storage;
 mod memory_storage;
 mod network;
+mod paused_clock;
 mod power_cut;
 mod program;
 mod random;
 mod restic;
 mod server;
+mod slow_proxy;
 pub mod storage_suite;
 mod temporary;
 mod tree_compare;
 mod tree_metadata;
 mod tree_shape;
 
+pub use busy_storage::BusyStorage;
 pub use clock::ManualClock;
 pub use cold_storage::ColdStorage;
 pub use drill::{Ending, kill_after};
 pub use faulty_storage::{Call, Fault, FaultyStorage};
+pub use flaky_storage::FlakyStorage;
 pub use memory_storage::MemoryStorage;
 pub use network::free_port;
+pub use paused_clock::PausedClock;
 pub use power_cut::Journal;
 pub use program::installed;
 pub use random::Random;
 pub use restic::Restic;
 pub use server::{Server, wait_until};
+pub use slow_proxy::{Line, SlowProxy};
 pub use temporary::TempDir;
 pub use tree_compare::{compare_trees, compare_trees_restored_by_restic};
 pub use tree_metadata::set_modified;

@@ -11,10 +11,12 @@ mod local_direct;
 mod local_file;
 mod local_list;
 mod path;
+mod s3;
 mod storage;
 
 pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use local::Local;
+pub use s3::{S3, s3_hosts};
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

@@ -4,15 +4,20 @@
 // Test support fails a test by panicking, as the tests themselves do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod boto;
 mod clock;
 mod cold_storage;
 mod drill;
 mod faulty_storage;
 mod memory_storage;
+mod moto;
 mod network;
 mod power_cut;
 mod program;
+mod pypi;
+mod radosgw;
 mod random;
+mod rclone_s3;
 mod restic;
 mod server;
 pub mod storage_suite;
@@ -21,15 +26,20 @@ mod tree_compare;
 mod tree_metadata;
 mod tree_shape;
 
+pub use boto::Boto;
 pub use clock::ManualClock;
 pub use cold_storage::ColdStorage;
 pub use drill::{Ending, kill_after};
 pub use faulty_storage::{Call, Fault, FaultyStorage};
 pub use memory_storage::MemoryStorage;
+pub use moto::Moto;
 pub use network::free_port;
 pub use power_cut::Journal;
 pub use program::installed;
+pub use pypi::from_pypi;
+pub use radosgw::RadosGw;
 pub use random::Random;
+pub use rclone_s3::RcloneS3;
 pub use restic::Restic;
 pub use server::{Server, wait_until};
 pub use temporary::TempDir;

@@ -18,6 +18,8 @@ pub enum StorageErrorKind {
     Damaged,
     /// The object lies in a cold class and must be asked for before it can be read.
     Cold,
+    /// The object is locked until a date and cannot be removed or replaced before.
+    Protected,
     /// The path or the configuration makes no sense.
     Invalid,
     /// Anything else.
@@ -93,6 +95,7 @@ impl StorageError {
             StorageErrorKind::Damaged => "; run a check to see what is lost with it",
             StorageErrorKind::Unavailable => "; it will be tried again",
             StorageErrorKind::Cold => "; a restore asks for it and waits until it can be read",
+            StorageErrorKind::Protected => "; it is kept until its lock ends",
             _ => "",
         }
     }

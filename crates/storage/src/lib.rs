@@ -14,6 +14,7 @@ mod path;
 mod patient;
 mod probe;
 mod random;
+mod s3;
 mod storage;
 
 pub use connect::{Connector, ConnectorSettings};
@@ -25,4 +26,5 @@ pub use patient::{
     Traffic,
 };
 pub use probe::{Probe, ProbeAct, ProbeOutcome, ProbeReport, ProbeStep};
+pub use s3::{S3, s3_hosts};
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

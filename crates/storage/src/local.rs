@@ -78,7 +78,7 @@ impl Local {
 #[async_trait]
 impl Storage for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { conditional_put: true, rename: true, free_space: true, cold: false }
+        Capabilities { conditional_put: true, rename: true, free_space: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {

@@ -223,6 +223,10 @@ impl Storage for FaultyStorage {
         self.end(fault, path, ())
     }
 
+    async fn protect(&self, path: &str) -> Result<(), StorageError> {
+        self.inner.protect(path).await
+    }
+
     async fn availability(&self, path: &str) -> Result<Availability, StorageError> {
         self.inner.availability(path).await
     }

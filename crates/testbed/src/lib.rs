@@ -4,6 +4,7 @@
 // Test support fails a test by panicking, as the tests themselves do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod boto;
 mod busy_storage;
 mod clock;
 mod cold_storage;
@@ -11,11 +12,15 @@ mod drill;
 mod faulty_storage;
 mod flaky_storage;
 mod memory_storage;
+mod moto;
 mod network;
 mod paused_clock;
 mod power_cut;
 mod program;
+mod pypi;
+mod radosgw;
 mod random;
+mod rclone_s3;
 mod restic;
 mod server;
 mod slow_proxy;
@@ -25,6 +30,7 @@ mod tree_compare;
 mod tree_metadata;
 mod tree_shape;
 
+pub use boto::Boto;
 pub use busy_storage::BusyStorage;
 pub use clock::ManualClock;
 pub use cold_storage::ColdStorage;
@@ -32,11 +38,15 @@ pub use drill::{Ending, kill_after};
 pub use faulty_storage::{Call, Fault, FaultyStorage};
 pub use flaky_storage::FlakyStorage;
 pub use memory_storage::MemoryStorage;
+pub use moto::Moto;
 pub use network::free_port;
 pub use paused_clock::PausedClock;
 pub use power_cut::Journal;
 pub use program::installed;
+pub use pypi::from_pypi;
+pub use radosgw::RadosGw;
 pub use random::Random;
+pub use rclone_s3::RcloneS3;
 pub use restic::Restic;
 pub use server::{Server, wait_until};
 pub use slow_proxy::{Line, SlowProxy};

@@ -42,7 +42,7 @@ impl MemoryStorage {
 #[async_trait]
 impl Storage for MemoryStorage {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { conditional_put: true, rename: true, free_space: false, cold: false }
+        Capabilities { conditional_put: true, rename: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {

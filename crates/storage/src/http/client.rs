@@ -7,6 +7,8 @@ use crate::http::progress::{Progress, Watched};
 use crate::http::tls;
 use crate::http::trouble::{self, Attempt};
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderValue, Method};
 use std::time::Duration;
 
 /// How long a connection may take to come about.
@@ -75,7 +77,11 @@ impl Client {
     ) -> Result<Answer, StorageError> {
         let server = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let progress = Progress::new(self.patience);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if body.is_empty() && matches!(parts.method, Method::PUT | Method::POST | Method::PATCH) {
+            // A body that is not announced may be of any length, so that some servers refuse it.
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let body = if body.is_empty() {
             reqwest::Body::default()
         } else {

@@ -4,10 +4,17 @@
 // Test support fails a test by panicking, as the tests themselves do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod apache_dav;
+mod azurite;
 mod clock;
 mod cold_storage;
+mod component;
 mod drill;
 mod faulty_storage;
+mod gcs_emulator;
+mod gcs_fake;
+mod gcs_key;
+mod http_fake;
 mod memory_storage;
 mod network;
 mod power_cut;
@@ -21,10 +28,15 @@ mod tree_compare;
 mod tree_metadata;
 mod tree_shape;
 
+pub use apache_dav::ApacheDav;
+pub use azurite::Azurite;
 pub use clock::ManualClock;
 pub use cold_storage::ColdStorage;
 pub use drill::{Ending, kill_after};
 pub use faulty_storage::{Call, Fault, FaultyStorage};
+pub use gcs_emulator::GcsEmulator;
+pub use gcs_fake::GcsFake;
+pub use http_fake::{FakeAnswer, FakeRequest, HttpFake, decode};
 pub use memory_storage::MemoryStorage;
 pub use network::free_port;
 pub use power_cut::Journal;

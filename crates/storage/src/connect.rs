@@ -1,11 +1,13 @@
 //! From what a task says of a destination to the destination itself.
 
 use crate::error::{StorageError, StorageErrorKind};
+use crate::http::Client;
 use crate::local::Local;
 use crate::storage::Storage;
 use larder_model::task::Block;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What connections are told of the host; the binary takes it from `larder.toml` and the environment.
 #[derive(Clone, Debug, Default)]
@@ -14,12 +16,15 @@ pub struct ConnectorSettings {
     pub ssh_program: Option<PathBuf>,
     /// Certificates of authorities that are trusted besides the host's own list, as PEM.
     pub root_certificates: Vec<Vec<u8>>,
+    /// How long no byte may move on a connection before it counts as cut; 30 s where nothing is said.
+    pub stalled_after: Option<Duration>,
 }
 
 /// Opens destinations; what connections can share, they share. Clones share it, too.
 #[derive(Clone, Debug)]
 pub struct Connector {
     _settings: Arc<ConnectorSettings>,
+    _http: Client,
 }
 
 impl Connector {
@@ -28,7 +33,8 @@ impl Connector {
     /// # Errors
     /// A certificate is none.
     pub fn new(settings: ConnectorSettings) -> Result<Self, StorageError> {
-        Ok(Self { _settings: Arc::new(settings) })
+        let http = Client::new(&settings)?;
+        Ok(Self { _settings: Arc::new(settings), _http: http })
     }
 
     /// Opens what a block describes, without asking the destination anything yet.
@@ -41,13 +47,13 @@ impl Connector {
                 let path = local.folder_path.as_deref().unwrap_or_default();
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
-            other => Err(StorageError {
-                kind: StorageErrorKind::Invalid,
-                action: "open",
-                path: String::new(),
-                destination: other.kind().to_string(),
-                cause: "this kind of destination is not available in this version".to_owned(),
-            }),
+            other => Err(StorageError::new(
+                StorageErrorKind::Invalid,
+                "open",
+                "",
+                other.kind().to_string(),
+                "this kind of destination is not available in this version",
+            )),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod connect;
 mod error;
 mod folder;
+mod http;
 mod local;
 mod local_direct;
 mod local_file;

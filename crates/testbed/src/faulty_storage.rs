@@ -169,13 +169,7 @@ impl FaultyStorage {
     }
 
     fn error(&self, kind: StorageErrorKind, path: &str) -> StorageError {
-        StorageError {
-            kind,
-            action: "use",
-            path: path.to_owned(),
-            destination: self.inner.describe(),
-            cause: "a fault was injected".to_owned(),
-        }
+        StorageError::new(kind, "use", path, self.inner.describe(), "a fault was injected")
     }
 
     fn end<T>(&self, fault: Option<Fault>, path: &str, value: T) -> Result<T, StorageError> {

@@ -1,5 +1,6 @@
 //! From what a task says of a destination to the destination itself.
 
+use crate::azure::Azure;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::Client;
 use crate::local::Local;
@@ -24,7 +25,7 @@ pub struct ConnectorSettings {
 #[derive(Clone, Debug)]
 pub struct Connector {
     _settings: Arc<ConnectorSettings>,
-    _http: Client,
+    http: Client,
 }
 
 impl Connector {
@@ -34,7 +35,7 @@ impl Connector {
     /// A certificate is none.
     pub fn new(settings: ConnectorSettings) -> Result<Self, StorageError> {
         let http = Client::new(&settings)?;
-        Ok(Self { _settings: Arc::new(settings), _http: http })
+        Ok(Self { _settings: Arc::new(settings), http })
     }
 
     /// Opens what a block describes, without asking the destination anything yet.
@@ -47,6 +48,7 @@ impl Connector {
                 let path = local.folder_path.as_deref().unwrap_or_default();
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
+            Block::Azure(azure) => Ok(Arc::new(Azure::open(azure, self.http.clone())?)),
             other => Err(StorageError::new(
                 StorageErrorKind::Invalid,
                 "open",

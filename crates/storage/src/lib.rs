@@ -2,6 +2,7 @@
 //!
 //! A destination holds named objects. It knows nothing of repositories, databases or tasks.
 
+mod azure;
 mod connect;
 mod error;
 mod folder;
@@ -11,6 +12,8 @@ mod local_direct;
 mod local_file;
 mod local_list;
 mod path;
+mod prefix;
+mod range;
 mod storage;
 
 pub use connect::{Connector, ConnectorSettings};

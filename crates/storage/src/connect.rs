@@ -1,5 +1,6 @@
 //! From what a task says of a destination to the destination itself.
 
+use crate::azure::Azure;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::Client;
 use crate::local::Local;
@@ -49,6 +50,7 @@ impl Connector {
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
             Block::S3(settings) => Ok(Arc::new(S3::open(settings, self.http.clone())?)),
+            Block::Azure(azure) => Ok(Arc::new(Azure::open(azure, self.http.clone())?)),
             other => Err(StorageError::new(
                 StorageErrorKind::Invalid,
                 "open",

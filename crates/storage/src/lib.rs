@@ -2,6 +2,7 @@
 //!
 //! A destination holds named objects. It knows nothing of repositories, databases or tasks.
 
+mod azure;
 mod connect;
 mod error;
 mod folder;
@@ -12,8 +13,10 @@ mod local_file;
 mod local_list;
 mod path;
 mod patient;
+mod prefix;
 mod probe;
 mod random;
+mod range;
 mod s3;
 mod storage;
 

@@ -4,13 +4,20 @@
 // Test support fails a test by panicking, as the tests themselves do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod apache_dav;
+mod azurite;
 mod boto;
 mod busy_storage;
 mod clock;
 mod cold_storage;
+mod component;
 mod drill;
 mod faulty_storage;
 mod flaky_storage;
+mod gcs_emulator;
+mod gcs_fake;
+mod gcs_key;
+mod http_fake;
 mod memory_storage;
 mod moto;
 mod network;
@@ -30,6 +37,8 @@ mod tree_compare;
 mod tree_metadata;
 mod tree_shape;
 
+pub use apache_dav::ApacheDav;
+pub use azurite::Azurite;
 pub use boto::Boto;
 pub use busy_storage::BusyStorage;
 pub use clock::ManualClock;
@@ -37,6 +46,9 @@ pub use cold_storage::ColdStorage;
 pub use drill::{Ending, kill_after};
 pub use faulty_storage::{Call, Fault, FaultyStorage};
 pub use flaky_storage::FlakyStorage;
+pub use gcs_emulator::GcsEmulator;
+pub use gcs_fake::GcsFake;
+pub use http_fake::{FakeAnswer, FakeRequest, HttpFake, decode};
 pub use memory_storage::MemoryStorage;
 pub use moto::Moto;
 pub use network::free_port;

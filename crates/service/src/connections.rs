@@ -1,50 +1,68 @@
 //! Open destinations, shared by all work: what one run learns of a server, the next one knows.
 
 use crate::spot::Spot;
+use larder_model::Clock;
 use larder_model::task::DestinationSettings;
-use larder_storage::{Connector, Storage, StorageError};
+use larder_storage::{Connector, Patience, PatienceSettings, Storage, StorageError};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Opens destinations, and keeps those at other hosts open. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     connector: Connector,
-    open: Arc<Mutex<HashMap<String, Open>>>,
+    patience: PatienceSettings,
+    clock: Arc<dyn Clock>,
+    known: Arc<Mutex<HashMap<String, Known>>>,
 }
 
+/// A destination at another host.
 #[derive(Debug)]
-struct Open {
-    /// What it was opened with; other keys mean another connection.
+struct Known {
+    /// How it behaved, whatever it was opened with.
+    patience: Arc<Patience>,
+    /// What it was opened with last; other keys mean another connection.
     settings: DestinationSettings,
     storage: Arc<dyn Storage>,
 }
 
 impl Connections {
-    pub(crate) fn new(connector: Connector) -> Self {
-        Self { connector, open: Arc::default() }
+    pub(crate) fn new(connector: Connector, patience: PatienceSettings, clock: Arc<dyn Clock>) -> Self {
+        Self { connector, patience, clock, known: Arc::default() }
     }
 
-    /// Returns what opens destinations, for whoever wants one of its own.
-    pub(crate) const fn connector(&self) -> &Connector {
-        &self.connector
+    /// Opens a destination without patience, for somebody who waits for the first answer.
+    pub(crate) fn open_impatiently(&self, spot: &Spot) -> Result<Arc<dyn Storage>, StorageError> {
+        self.connector.connect(spot.settings.block())
     }
 
     /// Opens a destination, or returns it where it is open already.
     ///
     /// A directory is opened anew each time: it would otherwise be taken for the one it was, though another disk is
-    /// mounted there meanwhile.
+    /// mounted there meanwhile. It has no need of patience either, for it answers at once, if ever.
     pub(crate) fn open(&self, spot: &Spot) -> Result<Arc<dyn Storage>, StorageError> {
         if spot.directory().is_some() {
             return self.connector.connect(spot.settings.block());
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = open.get(&spot.address).filter(|known| known.settings == spot.settings) {
-            return Ok(Arc::clone(&known.storage));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.get(&spot.address);
+        if let Some(same) = before.filter(|before| before.settings == spot.settings) {
+            return Ok(Arc::clone(&same.storage));
         }
-        let storage = self.connector.connect(spot.settings.block())?;
-        let new = Open { settings: spot.settings.clone(), storage: Arc::clone(&storage) };
-        open.insert(spot.address.clone(), new);
+        let connection = self.connector.connect(spot.settings.block())?;
+        let patience = before.map_or_else(
+            || Patience::new(self.patience.clone(), Arc::clone(&self.clock), random()),
+            |before| Arc::clone(&before.patience),
+        );
+        let storage: Arc<dyn Storage> = Arc::new(patience.around(connection));
+        let settings = spot.settings.clone();
+        known.insert(spot.address.clone(), Known { patience, settings, storage: Arc::clone(&storage) });
         Ok(storage)
     }
+}
+
+/// Returns a number that nobody can foresee, for what must only be different each time.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }

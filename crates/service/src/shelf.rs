@@ -17,7 +17,7 @@ use larder_model::{
     BackupId, Cancel, Clock, Counters, Database, DatabaseName, EngineKind, RestorePoint, Secret,
 };
 use larder_repository::KeyRing;
-use larder_storage::Connector;
+use larder_storage::{Connector, PatienceSettings};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,9 +73,9 @@ impl Shelf {
         let shelf = Self {
             site: Site {
                 handle: handle.clone(),
-                clock,
+                clock: Arc::clone(&clock),
                 ring: KeyRing::new(),
-                connections: Connections::new(connector),
+                connections: Connections::new(connector, PatienceSettings::default(), Arc::clone(&clock)),
                 hostname: String::new(),
                 username: String::new(),
                 identifier: String::new(),

@@ -20,7 +20,7 @@ use crate::view::Overview;
 use crate::{discovery, progress, remembered, scheduler, staging};
 use larder_model::{Clock, Database, Secret};
 use larder_state::{State, Write};
-use larder_storage::Connector;
+use larder_storage::{Connector, PatienceSettings};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
@@ -50,7 +50,14 @@ impl Service {
         let (operations, ended) = Operations::load(&*state, clock.now()).await?;
         let forgotten: Vec<Write> =
             catalog.forgotten_spots().iter().flat_map(|address| remembered::removal(address)).collect();
-        let connections = Connections::new(Connector::new(settings.connector.clone())?);
+        let patience = PatienceSettings {
+            upload: settings.upload_limit.clone(),
+            download: settings.download_limit.clone(),
+            zone: settings.time_zone.clone(),
+            ..PatienceSettings::default()
+        };
+        let connector = Connector::new(settings.connector.clone())?;
+        let connections = Connections::new(connector, patience, Arc::clone(&clock));
         let core = Arc::new(Core::new(settings, state, clock, key, catalog, operations, connections));
         if !forgotten.is_empty() {
             core.store(forgotten).await?;

@@ -1,13 +1,13 @@
 //! Whether a destination lets itself be used: tried with one small object.
 
+use crate::connections::random;
 use crate::core::Core;
 use crate::spot::Spot;
 use crate::validation::try_folder;
 use crate::view::{DestinationTest, TestStep};
 use crate::work::owners::notes;
 use crate::work::placing::Aim;
-use larder_storage::{Connector, Probe, ProbeOutcome, ProbeReport, Storage, StorageError};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use larder_storage::{Probe, ProbeOutcome, ProbeReport, Storage, StorageError};
 use std::sync::Arc;
 
 /// Tries one destination of a task.
@@ -38,12 +38,11 @@ pub(crate) async fn of_spot(core: &Core, spot: &Spot) -> DestinationTest {
         test.error = tried.err().map(|cause| format!("'{}': {cause}", directory.display()));
         return test;
     }
-    let opened = Connector::connect(core.connections.connector(), spot.settings.block());
-    let storage: Arc<dyn Storage> = match opened {
+    let storage: Arc<dyn Storage> = match core.connections.open_impatiently(spot) {
         Ok(storage) => storage,
         Err(error) => return DestinationTest { error: Some(error.to_string()), ..test },
     };
-    let report = Probe::new(RandomState::new().build_hasher().finish()).run(&*storage).await;
+    let report = Probe::new(random()).run(&*storage).await;
     show(&report, &mut test);
     // Only worth asking where listing works; who else is there is no part of the verdict.
     if test.works

@@ -10,7 +10,11 @@ use larder_model::task::DestinationKind;
 use larder_model::{BackupId, BackupQuality, Cancel, Database};
 use larder_repository::{Presence, Repository, RepositoryError, Snapshot, probe};
 use larder_storage::{Folder, Local, Storage, StorageError, StorageErrorKind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+/// How long destinations that do not answer are waited for once another one has.
+const STRAGGLERS: Duration = Duration::from_secs(20);
 
 /// An open repository, with what lies in it.
 #[derive(Debug)]
@@ -201,25 +205,58 @@ fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
     Arc::new(Folder::new(root, database.name.as_str()))
 }
 
-/// Looks at every destination at the same time, so that one that does not answer holds up no other. A place that is not
-/// known says why in its own words.
+/// Looks at every destination at the same time. Once one has answered, those that have not within [`STRAGGLERS`] are left
+/// out, so that one that is down holds up no other. A place that is not known says why in its own words.
 pub(crate) fn look_at(
     site: &Site,
-    database: &Database,
+    database: &Arc<Database>,
     places: &[Result<Place, String>],
 ) -> Vec<Result<Look, ServiceError>> {
-    let look = |place: &Result<Place, String>| match place {
-        Ok(place) => site.look(place, database),
-        Err(cause) => Err(ServiceError::conflict(cause.clone())),
-    };
     if let [only] = places {
-        return vec![look(only)];
+        return vec![match only {
+            Ok(place) => site.look(place, database),
+            Err(cause) => Err(ServiceError::conflict(cause.clone())),
+        }];
     }
-    let fault = || ServiceError::conflict("opening it ended by a fault of the program; please report it");
-    std::thread::scope(|scope| {
-        let looks: Vec<_> = places.iter().map(|place| scope.spawn(|| look(place))).collect();
-        looks.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(fault()))).collect()
-    })
+    let (sender, receiver) = mpsc::channel();
+    let mut looks: Vec<Option<Result<Look, ServiceError>>> = Vec::new();
+    for (number, place) in places.iter().enumerate() {
+        looks.push(match place {
+            Ok(place) => {
+                let (site, database, place) = (site.clone(), Arc::clone(database), place.clone());
+                let sender = sender.clone();
+                // Not waited for where it hangs; it changes nothing there.
+                std::thread::spawn(move || {
+                    // Nobody may listen any more.
+                    let _ = sender.send((number, site.look(&place, &database)));
+                });
+                None
+            }
+            Err(cause) => Some(Err(ServiceError::conflict(cause.clone()))),
+        });
+    }
+    drop(sender);
+    let mut deadline: Option<Instant> = None;
+    while looks.iter().any(Option::is_none) {
+        let answer = match deadline {
+            None => receiver.recv().ok(),
+            Some(deadline) => receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
+        };
+        let Some((number, look)) = answer else { break };
+        if look.is_ok() && deadline.is_none() {
+            deadline = Some(Instant::now() + STRAGGLERS);
+        }
+        if let Some(slot) = looks.get_mut(number) {
+            *slot = Some(look);
+        }
+    }
+    let silent = || {
+        ServiceError::conflict(format!(
+            "it gave no answer within {} s after another one had, so this run goes on without it; what it lacks is brought after a later one",
+            STRAGGLERS.as_secs()
+        ))
+    };
+    looks.into_iter().map(|look| look.unwrap_or_else(|| Err(silent()))).collect()
 }
 
 impl Vault {

@@ -1,6 +1,7 @@
 //! From what a task says of a destination to the destination itself.
 
 use crate::error::{StorageError, StorageErrorKind};
+use crate::ftp::Ftp;
 use crate::local::Local;
 use crate::storage::Storage;
 use larder_model::task::Block;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 pub struct ConnectorSettings {
     /// The program that opens SSH connections; `ssh` of the search path where nothing is said.
     pub ssh_program: Option<PathBuf>,
+    /// Where secrets lie while a program that is started for a connection reads them, in a directory that only Larder's user
+    /// can enter; `/tmp` where nothing is said.
+    pub temporary_directory: Option<PathBuf>,
     /// Certificates of authorities that are trusted besides the host's own list, as PEM.
     pub root_certificates: Vec<Vec<u8>>,
 }
@@ -19,7 +23,7 @@ pub struct ConnectorSettings {
 /// Opens destinations; what connections can share, they share. Clones share it, too.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    _settings: Arc<ConnectorSettings>,
+    settings: Arc<ConnectorSettings>,
 }
 
 impl Connector {
@@ -28,7 +32,7 @@ impl Connector {
     /// # Errors
     /// A certificate is none.
     pub fn new(settings: ConnectorSettings) -> Result<Self, StorageError> {
-        Ok(Self { _settings: Arc::new(settings) })
+        Ok(Self { settings: Arc::new(settings) })
     }
 
     /// Opens what a block describes, without asking the destination anything yet.
@@ -41,6 +45,7 @@ impl Connector {
                 let path = local.folder_path.as_deref().unwrap_or_default();
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
+            Block::Ftp(ftp) => Ok(Arc::new(Ftp::open(ftp, &self.settings)?)),
             other => Err(StorageError {
                 kind: StorageErrorKind::Invalid,
                 action: "open",

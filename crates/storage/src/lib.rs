@@ -5,15 +5,18 @@
 mod connect;
 mod error;
 mod folder;
+mod ftp;
 mod local;
 mod local_direct;
 mod local_file;
 mod local_list;
 mod path;
 mod storage;
+mod unfinished;
 
 pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
+pub use ftp::Ftp;
 pub use local::Local;
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

@@ -11,6 +11,7 @@ mod local_direct;
 mod local_file;
 mod local_list;
 mod path;
+mod sftp;
 mod storage;
 mod unfinished;
 
@@ -19,4 +20,5 @@ pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use ftp::Ftp;
 pub use local::Local;
+pub use sftp::Sftp;
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

@@ -2,9 +2,11 @@
 
 use crate::azure::Azure;
 use crate::error::{StorageError, StorageErrorKind};
+use crate::ftp::Ftp;
 use crate::http::Client;
 use crate::local::Local;
 use crate::s3::S3;
+use crate::sftp::Sftp;
 use crate::storage::Storage;
 use larder_model::task::Block;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,9 @@ use std::time::Duration;
 pub struct ConnectorSettings {
     /// The program that opens SSH connections; `ssh` of the search path where nothing is said.
     pub ssh_program: Option<PathBuf>,
+    /// Where secrets lie while a program that is started for a connection reads them, in a directory that only Larder's user
+    /// can enter; `/tmp` where nothing is said.
+    pub temporary_directory: Option<PathBuf>,
     /// Certificates of authorities that are trusted besides the host's own list, as PEM.
     pub root_certificates: Vec<Vec<u8>>,
     /// How long no byte may move on a connection before it counts as cut; 30 s where nothing is said.
@@ -25,7 +30,7 @@ pub struct ConnectorSettings {
 /// Opens destinations; what connections can share, they share. Clones share it, too.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    _settings: Arc<ConnectorSettings>,
+    settings: Arc<ConnectorSettings>,
     http: Client,
 }
 
@@ -36,7 +41,7 @@ impl Connector {
     /// A certificate is none.
     pub fn new(settings: ConnectorSettings) -> Result<Self, StorageError> {
         let http = Client::new(&settings)?;
-        Ok(Self { _settings: Arc::new(settings), http })
+        Ok(Self { settings: Arc::new(settings), http })
     }
 
     /// Opens what a block describes, without asking the destination anything yet.
@@ -51,6 +56,8 @@ impl Connector {
             }
             Block::S3(settings) => Ok(Arc::new(S3::open(settings, self.http.clone())?)),
             Block::Azure(azure) => Ok(Arc::new(Azure::open(azure, self.http.clone())?)),
+            Block::Ftp(ftp) => Ok(Arc::new(Ftp::open(ftp, &self.settings)?)),
+            Block::Sftp(sftp) => Ok(Arc::new(Sftp::open(sftp, &self.settings)?)),
             other => Err(StorageError::new(
                 StorageErrorKind::Invalid,
                 "open",

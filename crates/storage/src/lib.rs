@@ -6,6 +6,7 @@ mod azure;
 mod connect;
 mod error;
 mod folder;
+mod ftp;
 mod http;
 mod local;
 mod local_direct;
@@ -18,11 +19,14 @@ mod probe;
 mod random;
 mod range;
 mod s3;
+mod sftp;
 mod storage;
+mod unfinished;
 
 pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
+pub use ftp::Ftp;
 pub use local::Local;
 pub use patient::{
     AttemptLimits, BreakerSettings, CallKind, CallLimits, Patience, PatienceSettings, Patient, Standing,
@@ -30,4 +34,5 @@ pub use patient::{
 };
 pub use probe::{Probe, ProbeAct, ProbeOutcome, ProbeReport, ProbeStep};
 pub use s3::{S3, s3_hosts};
+pub use sftp::Sftp;
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

@@ -32,6 +32,7 @@ mod reconcile;
 mod record;
 mod remembered;
 mod request;
+mod restic;
 pub mod retention;
 mod scheduler;
 mod seal;

@@ -442,6 +442,10 @@ pub struct ResticAccess {
     pub repository: String,
     /// The value of `RESTIC_PASSWORD`.
     pub password: Secret,
+    /// Further variables that anybody may see: the name of an account, a region.
+    pub environment: BTreeMap<String, String>,
+    /// Further variables that are secret.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 /// Everything at a glance.

@@ -49,13 +49,15 @@ impl Connector {
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
             Block::S3(settings) => Ok(Arc::new(S3::open(settings, self.http.clone())?)),
-            other => Err(StorageError::new(
-                StorageErrorKind::Invalid,
-                "open",
-                "",
-                other.kind().to_string(),
-                "this kind of destination is not available in this version",
+            Block::Glacier(_) => Err(refused(
+                block,
+                "this version does not write to vaults; use S3Settings with the storage class Glacier or DeepArchive",
             )),
+            _ => Err(refused(block, "this kind of destination is not available in this version")),
         }
     }
+}
+
+fn refused(block: Block<'_>, cause: &str) -> StorageError {
+    StorageError::new(StorageErrorKind::Invalid, "open", "", block.kind().to_string(), cause)
 }

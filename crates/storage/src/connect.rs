@@ -58,13 +58,15 @@ impl Connector {
             Block::Azure(azure) => Ok(Arc::new(Azure::open(azure, self.http.clone())?)),
             Block::Ftp(ftp) => Ok(Arc::new(Ftp::open(ftp, &self.settings)?)),
             Block::Sftp(sftp) => Ok(Arc::new(Sftp::open(sftp, &self.settings)?)),
-            other => Err(StorageError::new(
-                StorageErrorKind::Invalid,
-                "open",
-                "",
-                other.kind().to_string(),
-                "this kind of destination is not available in this version",
+            Block::Glacier(_) => Err(refused(
+                block,
+                "this version does not write to vaults; use S3Settings with the storage class Glacier or DeepArchive",
             )),
+            _ => Err(refused(block, "this kind of destination is not available in this version")),
         }
     }
+}
+
+fn refused(block: Block<'_>, cause: &str) -> StorageError {
+    StorageError::new(StorageErrorKind::Invalid, "open", "", block.kind().to_string(), cause)
 }

@@ -1,6 +1,7 @@
 //! S3 with archive classes, as moto imitates them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[allow(dead_code, reason = "each test takes what it needs")]
 mod support;
 
 use bytes::Bytes;
@@ -132,10 +133,10 @@ async fn no_call_costs_more_requests_than_it_needs() {
     storage.list("data").await.unwrap();
     storage.delete("data/ab/one").await.unwrap();
     // The line about a request may come after its answer.
-    let requests = wait_until("all requests", Duration::from_secs(5), || {
-        let requests = moto.requests().split_off(before);
-        requests.last().is_some_and(|last| last.starts_with("DELETE")).then_some(requests)
+    wait_until("the line about the last request", Duration::from_secs(5), || {
+        moto.requests().iter().any(|request| request.starts_with("DELETE")).then_some(())
     });
+    let requests = moto.requests().split_off(before);
     let requests: Vec<_> = requests.iter().map(|request| request.trim_end_matches(" HTTP/1.1")).collect();
     assert_eq!(
         requests,
@@ -146,7 +147,7 @@ async fn no_call_costs_more_requests_than_it_needs() {
             "GET /backups/db/data/ab/one",
             "HEAD /backups/db/config",
             "HEAD /backups/db/nothing",
-            "GET /backups?encoding-type=url&list-type=2&prefix=db%2Fdata%2F",
+            "GET /backups?encoding-type=url&list-type=2&prefix=db/data/",
             "DELETE /backups/db/data/ab/one",
         ]
     );

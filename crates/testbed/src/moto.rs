@@ -59,6 +59,13 @@ impl Moto {
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
         let said = self.server.said();
-        said.lines().filter_map(|line| line.split('"').nth(1)).map(ToOwned::to_owned).collect()
+        said.lines().filter_map(|line| line.split('"').nth(1)).map(without_colours).collect()
     }
+}
+
+/// Refusals are printed in colour: an escape, a bracket, numbers, an `m`.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| all + part.split_once('m').map_or(part, |(_, rest)| rest))
 }

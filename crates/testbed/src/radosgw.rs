@@ -47,7 +47,9 @@ impl RadosGw {
     fn attempt() -> Result<Self, String> {
         let directory = TempDir::new();
         let (monitor_port, port) = (free_port(), free_port());
-        fs::create_dir(directory.join("run")).map_err(|error| error.to_string())?;
+        for folder in ["run", "mon", "osd"] {
+            fs::create_dir(directory.join(folder)).map_err(|error| error.to_string())?;
+        }
         fs::write(directory.join("ceph.conf"), configuration(&directory, monitor_port, port))
             .map_err(|error| error.to_string())?;
         let mut this = Self { directory, port, servers: Vec::new() };

@@ -87,7 +87,7 @@ pub(crate) fn refusal(
         }
         _ if is_denied(refusal) => (StorageErrorKind::Denied, missing_right(bucket, attempt, right, refusal)),
         _ if refusal.status.as_u16() == 404 && attempt.path.is_empty() => (StorageErrorKind::Invalid, words),
-        _ => (refusal.kind(), words),
+        _ => return refusal.error(attempt),
     };
     refusal.error_of(attempt, kind, cause)
 }

@@ -8,6 +8,8 @@ mod call;
 mod class;
 mod cold;
 mod explain;
+#[cfg(test)]
+mod explain_tests;
 mod hosts;
 mod list;
 mod lock;

@@ -57,7 +57,13 @@ impl Bucket {
         existing: Existing,
     ) -> Result<bool, StorageError> {
         let attempt = self.attempt("write", path);
-        let mut upload = self.begin(&attempt, path, cold).await?;
+        // In a task of its own: whoever gives up while the server makes the upload would not learn its name, so that nobody could
+        // call it off. Left alone, the task ends, and drops what it made.
+        let begin = tokio::spawn({
+            let (bucket, path) = (Arc::clone(self), path.to_owned());
+            async move { bucket.begin(&path, cold).await }
+        });
+        let mut upload = finished(&attempt, begin.await)?;
         let mut parts = Vec::new();
         let mut going = JoinSet::new();
         for (number, part) in split(data).into_iter().enumerate() {
@@ -78,6 +84,10 @@ impl Bucket {
                 // One that was not written because another is there has left its parts, too.
                 upload.finished = written;
                 upload.call_off().await;
+                // Ceph, for one, forgets the lock of what goes up in parts.
+                if let Some(lock) = self.lock.filter(|_| written && !self.place.is_amazon) {
+                    self.extend_lock(path, lock).await?;
+                }
                 Ok(written)
             }
             Err(error) => {
@@ -87,12 +97,8 @@ impl Bucket {
         }
     }
 
-    async fn begin(
-        self: &Arc<Self>,
-        attempt: &Attempt<'_>,
-        path: &str,
-        cold: bool,
-    ) -> Result<Upload, StorageError> {
+    async fn begin(self: &Arc<Self>, path: &str, cold: bool) -> Result<Upload, StorageError> {
+        let attempt = &self.attempt("write", path);
         let key = self.place.key(path);
         let mut call = Call::new(Method::POST, &key).query("uploads", "").headers(self.how_kept(cold));
         if self.checksum(Some(&[0; 32])).is_some() {
@@ -223,10 +229,10 @@ async fn call_off(bucket: &Bucket, key: &str, id: &str) {
     }
 }
 
-fn finished(
+fn finished<T>(
     attempt: &Attempt<'_>,
-    done: Result<Result<Part, StorageError>, tokio::task::JoinError>,
-) -> Result<Part, StorageError> {
+    done: Result<Result<T, StorageError>, tokio::task::JoinError>,
+) -> Result<T, StorageError> {
     done.unwrap_or_else(|stopped| {
         Err(attempt.failure(StorageErrorKind::Other, format!("the work was interrupted: {stopped}")))
     })

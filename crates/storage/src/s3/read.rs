@@ -39,6 +39,10 @@ impl Bucket {
         let answer = self.ask(&attempt, call).await?;
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => self.part(&attempt, answer, &range).await,
+            // rclone means 206.
+            StatusCode::OK if answer.header("content-range").is_some() => {
+                self.part(&attempt, answer, &range).await
+            }
             StatusCode::OK => {
                 // The server does not read parts: a short object costs little more so.
                 let all = answer.bytes(&attempt, u64::MAX).await?;

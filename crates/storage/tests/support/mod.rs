@@ -6,7 +6,18 @@ use larder_storage::{Connector, ConnectorSettings, Storage};
 use std::sync::Arc;
 
 /// Opens a bucket of a server with a key, with further settings as a test wants them.
-pub fn s3(
+pub(crate) fn s3(
+    url: &str,
+    key: (&str, &str),
+    bucket: &str,
+    change: impl FnOnce(&mut S3Settings),
+) -> Arc<dyn Storage> {
+    s3_by(ConnectorSettings::default(), url, key, bucket, change)
+}
+
+/// Does the same with what connections are told of the host.
+pub(crate) fn s3_by(
+    host: ConnectorSettings,
     url: &str,
     key: (&str, &str),
     bucket: &str,
@@ -20,5 +31,5 @@ pub fn s3(
         ..S3Settings::default()
     };
     change(&mut settings);
-    Connector::new(ConnectorSettings::default()).unwrap().connect(Block::S3(&settings)).unwrap()
+    Connector::new(host).unwrap().connect(Block::S3(&settings)).unwrap()
 }

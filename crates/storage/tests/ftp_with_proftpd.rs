@@ -198,6 +198,32 @@ async fn a_server_with_room_for_two_serves_many_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_room_is_unavailable_and_nobody_waits_for_ever() {
+    let server = ProFtpd::start_with(ProFtpdMode::Plain, "MaxClientsPerUser 1 \"Too many clients\"");
+    let first = plain(&server);
+    first.put("one", Bytes::from_static(b"x")).await.unwrap();
+    let second = plain(&server);
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let storage = Arc::clone(&second);
+        readers.spawn(async move { storage.get("one").await });
+    }
+    for outcome in readers.join_all().await {
+        let error = outcome.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+    }
+    drop(first);
+    // The server notices the end of a connection a moment later.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        match second.get("one").await {
+            Ok(data) => break assert_eq!(data, "x"),
+            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_called_full_and_leaves_nothing_behind() {
     let server = ProFtpd::start(ProFtpdMode::Plain);
     let Some(_disk) = larder_testbed::SmallDisk::mount(&server.home(""), 4) else { return };

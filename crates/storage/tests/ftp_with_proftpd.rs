@@ -112,6 +112,18 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_password_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_taken_in_every_form() {
+    let server = ProFtpd::start(ProFtpdMode::ExplicitTls);
+    let pem = server.certificate();
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    for form in [pem, body] {
+        let certificate_as_base64 = Some(Secret::new(form));
+        let storage = open(&FtpSettings { certificate_as_base64, ..secure(&server) });
+        assert!(storage.list("").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_tls_is_not_spoken_to_in_clear() {
     let server = ProFtpd::start(ProFtpdMode::Plain);
     let with_tls = ProFtpd::start(ProFtpdMode::ExplicitTls);

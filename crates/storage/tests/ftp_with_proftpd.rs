@@ -112,6 +112,18 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_password_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_taken_in_every_form() {
+    let server = ProFtpd::start(ProFtpdMode::ExplicitTls);
+    let pem = server.certificate();
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    for form in [pem, body] {
+        let certificate_as_base64 = Some(Secret::new(form));
+        let storage = open(&FtpSettings { certificate_as_base64, ..secure(&server) });
+        assert!(storage.list("").await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_tls_is_not_spoken_to_in_clear() {
     let server = ProFtpd::start(ProFtpdMode::Plain);
     let with_tls = ProFtpd::start(ProFtpdMode::ExplicitTls);
@@ -195,6 +207,32 @@ async fn a_server_with_room_for_two_serves_many_at_once() {
         outcome.unwrap();
     }
     assert_eq!(storage.list("many").await.unwrap().len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_room_is_unavailable_and_nobody_waits_for_ever() {
+    let server = ProFtpd::start_with(ProFtpdMode::Plain, "MaxClientsPerUser 1 \"Too many clients\"");
+    let first = plain(&server);
+    first.put("one", Bytes::from_static(b"x")).await.unwrap();
+    let second = plain(&server);
+    let mut readers = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let storage = Arc::clone(&second);
+        readers.spawn(async move { storage.get("one").await });
+    }
+    for outcome in readers.join_all().await {
+        let error = outcome.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+    }
+    drop(first);
+    // The server notices the end of a connection a moment later.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        match second.get("one").await {
+            Ok(data) => break assert_eq!(data, "x"),
+            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

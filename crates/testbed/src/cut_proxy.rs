@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A proxy before a server: it can cut all connections at once, or one after so many bytes.
 #[derive(Debug)]
@@ -83,7 +84,8 @@ impl CutProxy {
         self.state.refusing.store(refuse, Ordering::SeqCst);
     }
 
-    /// Holds what goes towards the server back for a while, as a long line would.
+    /// Lets what goes towards the server arrive so much later, as over a long line: no less of it, only later. Counts for
+    /// connections made from now on.
     pub fn delay(&self, delay: Duration) {
         let milliseconds = u64::try_from(delay.as_millis()).expect("a short delay");
         self.state.delay_milliseconds.store(milliseconds, Ordering::SeqCst);
@@ -134,22 +136,42 @@ fn join(state: &Arc<State>, client: &TcpStream, server: &TcpStream) {
     }
 }
 
-fn copy(state: &State, mut from: TcpStream, mut to: TcpStream, counted: bool) {
-    let mut buffer = [0; 64 * 1024];
+fn copy(state: &Arc<State>, mut from: TcpStream, to: TcpStream, counted: bool) {
+    let delay = Duration::from_millis(state.delay_milliseconds.load(Ordering::SeqCst));
+    let line = (counted && !delay.is_zero()).then(|| long_line(to.try_clone().expect("a socket"), delay));
+    let mut buffer = vec![0; 64 * 1024];
+    let mut to = to;
     while let Ok(count) = from.read(&mut buffer) {
-        if counted {
-            let delay = state.delay_milliseconds.load(Ordering::SeqCst);
-            if delay > 0 {
-                std::thread::sleep(Duration::from_millis(delay));
-            }
-            if !state.spend(count as u64) {
-                state.cut();
-                return;
-            }
+        if counted && !state.spend(count as u64) {
+            state.cut();
+            return;
         }
-        if count == 0 || to.write_all(&buffer[..count]).is_err() {
+        let sent = match &line {
+            _ if count == 0 => false,
+            Some(line) => line.send((Instant::now() + delay, buffer[..count].to_vec())).is_ok(),
+            None => to.write_all(&buffer[..count]).is_ok(),
+        };
+        if !sent {
             break;
         }
     }
-    let _ = to.shutdown(Shutdown::Write);
+    if line.is_none() {
+        let _ = to.shutdown(Shutdown::Write);
+    }
+}
+
+/// Writes each piece at its time; ends when no more can come.
+fn long_line(mut to: TcpStream, delay: Duration) -> Sender<(Instant, Vec<u8>)> {
+    let (sender, pieces) = channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        for (due, piece) in pieces {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if to.write_all(&piece).is_err() {
+                break;
+            }
+        }
+        std::thread::sleep(delay);
+        let _ = to.shutdown(Shutdown::Write);
+    });
+    sender
 }

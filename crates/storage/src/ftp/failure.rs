@@ -92,13 +92,19 @@ fn of_reply(text: &str) -> Failure {
     let line = text.trim_end().lines().next_back().unwrap_or_default();
     let code = line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
     let words: String = line.chars().filter(|c| !c.is_control()).take(300).collect();
-    Failure {
+    let failure = Failure {
         kind: kind_of(code.unwrap_or(0), &words),
         cause: format!("the server answered '{words}'"),
         code,
         // After 421 the server closes the connection: RFC 959, 4.2.2.
         lost: code.is_none() || code == Some(421),
         old_tls: false,
+    };
+    // Some say so with the code of a wrong password.
+    if failure.is_crowded() {
+        Failure { kind: StorageErrorKind::Unavailable, lost: true, ..failure }
+    } else {
+        failure
     }
 }
 

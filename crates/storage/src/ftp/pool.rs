@@ -2,24 +2,31 @@
 
 use super::connection::{Connection, Site};
 use super::failure::Failure;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How many connections a destination has at most; servers often allow a user no more than ten.
 pub(super) const CONNECTIONS: usize = 6;
+
+/// How long to wait before a server without room is asked once more.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// The connections to one destination.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     pub(super) site: Arc<Site>,
+    /// As many permits as `limit` says; whoever works on a connection, or makes one, has one of them.
     permits: Arc<Semaphore>,
+    limit: Arc<AtomicUsize>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 /// How one attempt to do something ended.
 enum Attempt<T> {
     Done(Result<T, Failure>),
-    /// The server has no room for one more connection, and there are others.
+    /// The server has no room for one more connection, and others can be waited for.
     Crowded,
 }
 
@@ -28,6 +35,7 @@ impl Pool {
         Self {
             site: Arc::new(site),
             permits: Arc::new(Semaphore::new(CONNECTIONS)),
+            limit: Arc::new(AtomicUsize::new(CONNECTIONS)),
             idle: Arc::new(Mutex::new(Vec::new())),
         }
     }
@@ -41,24 +49,22 @@ impl Pool {
         F: Fn(&mut Connection, &Site) -> Result<T, Failure> + Send + Sync + 'static,
     {
         let work = Arc::new(work);
-        let mut limit = CONNECTIONS;
         loop {
             let permit = Arc::clone(&self.permits).acquire_owned().await;
             let permit = permit.map_err(|closed| Failure::cut(closed.to_string()))?;
             let (pool, work) = (self.clone(), Arc::clone(&work));
-            let alone = limit <= 1;
             let attempt = move || {
-                let outcome = pool.attempt(work.as_ref(), alone);
+                let outcome = pool.attempt(work.as_ref());
                 match outcome {
                     // The permit goes with the connection that cannot be had: from now on there is one less.
-                    Attempt::Crowded => forget(permit),
+                    Attempt::Crowded => permit.forget(),
                     Attempt::Done(_) => drop(permit),
                 }
                 outcome
             };
             match tokio::task::spawn_blocking(attempt).await {
                 Ok(Attempt::Done(outcome)) => return outcome,
-                Ok(Attempt::Crowded) => limit -= 1,
+                Ok(Attempt::Crowded) => {}
                 Err(stopped) => return Err(Failure::cut(format!("the work was interrupted: {stopped}"))),
             }
         }
@@ -67,7 +73,6 @@ impl Pool {
     fn attempt<T>(
         &self,
         work: &(impl Fn(&mut Connection, &Site) -> Result<T, Failure> + ?Sized),
-        alone: bool,
     ) -> Attempt<T> {
         if let Some(mut connection) = self.take() {
             let outcome = work(&mut connection, &self.site);
@@ -84,7 +89,17 @@ impl Pool {
         }
         let mut connection = match Connection::open(&self.site) {
             Ok(connection) => connection,
-            Err(failure) if failure.is_crowded() && !alone && self.others() => return Attempt::Crowded,
+            Err(failure) if failure.is_crowded() => {
+                if self.shrink() {
+                    return Attempt::Crowded;
+                }
+                // Nobody to wait for; a server often counts a connection for a moment after its end.
+                std::thread::sleep(AFTERWARDS);
+                match Connection::open(&self.site) {
+                    Ok(connection) => connection,
+                    Err(failure) => return Attempt::Done(Err(failure)),
+                }
+            }
             Err(failure) => return Attempt::Done(Err(failure)),
         };
         let outcome = work(&mut connection, &self.site);
@@ -102,16 +117,14 @@ impl Pool {
         }
     }
 
-    /// Whether somebody else has a connection, whose end can be waited for.
-    fn others(&self) -> bool {
-        self.permits.available_permits() + 1 < CONNECTIONS || !self.idle().is_empty()
+    /// Lowers the limit by one, where somebody else has a connection that can be waited for; never below one.
+    fn shrink(&self) -> bool {
+        let (free, idle) = (self.permits.available_permits(), !self.idle().is_empty());
+        let lower = |limit: usize| (limit > 1 && (idle || limit > free + 1)).then(|| limit - 1);
+        self.limit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lower).is_ok()
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn forget(permit: OwnedSemaphorePermit) {
-    permit.forget();
 }

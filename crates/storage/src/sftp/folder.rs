@@ -30,12 +30,8 @@ pub(super) async fn list(session: &Session, path: &str) -> Result<Option<Vec<Ite
         }
         Err(failure) => return Err(failure),
     };
-    let read = read_all(&handle).await;
-    if !read.as_ref().is_err_and(|failure| failure.lost) {
-        handle.close().await;
-    }
     let mut items = Vec::new();
-    for mut item in read? {
+    for mut item in read_all(handle).await? {
         if !item.attributes.is_file() && !item.attributes.is_folder() {
             let inside = format!("{}/{}", path.trim_end_matches('/'), item.name);
             // A link that leads nowhere is nothing.
@@ -47,7 +43,7 @@ pub(super) async fn list(session: &Session, path: &str) -> Result<Option<Vec<Ite
     Ok(Some(items))
 }
 
-async fn read_all(handle: &Handle<'_>) -> Result<Vec<Item>, Failure> {
+async fn read_all(handle: Handle<'_>) -> Result<Vec<Item>, Failure> {
     let mut items = Vec::new();
     while let Some(body) = handle.read_folder().await? {
         let mut body = Reader(&body);

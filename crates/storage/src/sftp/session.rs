@@ -125,6 +125,13 @@ impl Session {
         Ok(Pending(receiver))
     }
 
+    /// Closes a file or folder without waiting for anything. Where there is no room for the request, the server keeps it
+    /// open until the session ends.
+    pub(super) fn close_soon(&self, handle: &[u8]) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let _ = self.outgoing.try_send(Writer::request(kind::CLOSE, id, 64).bytes(handle).finish());
+    }
+
     /// Waits for an answer.
     pub(super) async fn wait(&self, pending: Pending) -> Result<Answer, Failure> {
         match tokio::time::timeout(PATIENCE, pending.0).await {

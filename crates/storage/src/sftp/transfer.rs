@@ -14,6 +14,16 @@ const WINDOW: usize = 4 << 20;
 pub(super) struct Handle<'a> {
     session: &'a Session,
     name: Vec<u8>,
+    open: bool,
+}
+
+impl Drop for Handle<'_> {
+    fn drop(&mut self) {
+        // The caller gave up in the middle; the server should not keep the file open for that.
+        if self.open {
+            self.session.close_soon(&self.name);
+        }
+    }
 }
 
 impl<'a> Handle<'a> {
@@ -26,13 +36,13 @@ impl<'a> Handle<'a> {
     ) -> Result<Self, Failure> {
         let packet = session
             .ask(kind::OPEN, path.len(), |packet| packet.bytes(path.as_bytes()).u32(flags).attributes(mode));
-        Ok(Self { session, name: expect(packet.await?, kind::HANDLE).and_then(name_of)? })
+        Ok(Self { session, name: expect(packet.await?, kind::HANDLE).and_then(name_of)?, open: true })
     }
 
     /// Opens a folder to list it.
     pub(super) async fn open_folder(session: &'a Session, path: &str) -> Result<Self, Failure> {
         let packet = session.ask(kind::OPENDIR, path.len(), |packet| packet.bytes(path.as_bytes()));
-        Ok(Self { session, name: expect(packet.await?, kind::HANDLE).and_then(name_of)? })
+        Ok(Self { session, name: expect(packet.await?, kind::HANDLE).and_then(name_of)?, open: true })
     }
 
     /// Returns the next entries of a folder; nothing after the last.
@@ -112,7 +122,7 @@ impl<'a> Handle<'a> {
     }
 
     /// Closes a file that was written, after it is on the server's disk where the server can promise that.
-    pub(super) async fn close_durably(self) -> Result<(), Failure> {
+    pub(super) async fn close_durably(mut self) -> Result<(), Failure> {
         let mut synced = None;
         if self.session.extensions.fsync {
             let packet = self
@@ -120,16 +130,12 @@ impl<'a> Handle<'a> {
                 .send(kind::EXTENDED, 64, |packet| packet.bytes(b"fsync@openssh.com").bytes(&self.name));
             synced = Some(packet.await?);
         }
+        self.open = false;
         let closed = self.session.send(kind::CLOSE, 64, |packet| packet.bytes(&self.name)).await?;
         if let Some(synced) = synced {
             succeeded(&self.session.wait(synced).await?)?;
         }
         succeeded(&self.session.wait(closed).await?)
-    }
-
-    /// Closes what was only read; how that ends is of no importance.
-    pub(super) async fn close(self) {
-        let _ = self.session.send(kind::CLOSE, 64, |packet| packet.bytes(&self.name)).await;
     }
 }
 
@@ -170,11 +176,7 @@ pub(super) async fn get(
         }
         opened => opened?,
     };
-    let read = read_opened(&handle, start, length).await;
-    if !read.as_ref().is_err_and(|failure| failure.lost) {
-        handle.close().await;
-    }
-    read
+    read_opened(&handle, start, length).await
 }
 
 async fn read_opened(handle: &Handle<'_>, start: u64, length: Option<u64>) -> Result<Vec<u8>, Failure> {

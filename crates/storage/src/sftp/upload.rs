@@ -93,15 +93,8 @@ async fn upload(line: &Line, folders: &Folders, path: &str, data: &[u8]) -> Resu
         }
         opened => opened?,
     };
-    match handle.write(data).await {
-        Ok(()) => handle.close_durably().await,
-        Err(failure) => {
-            if !failure.lost {
-                handle.close().await;
-            }
-            Err(failure)
-        }
-    }
+    handle.write(data).await?;
+    handle.close_durably().await
 }
 
 /// Finds out what the one word "failure" means: OpenSSH has no other for a disk that is full.

@@ -78,7 +78,7 @@ impl Local {
 #[async_trait]
 impl Storage for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { conditional_put: true, rename: true, free_space: true, cold: false }
+        Capabilities { conditional_put: true, rename: true, free_space: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {
@@ -142,7 +142,12 @@ impl Storage for Local {
 }
 
 fn failure(action: &'static str, path: &str, destination: &str, error: &io::Error) -> StorageError {
-    StorageError::new(kind_of(action, error), action, path, destination, plain_words(error))
+    let kind = kind_of(action, error);
+    let mut cause = plain_words(error);
+    if kind == StorageErrorKind::Denied {
+        cause.push_str("; check the permissions of the user that Larder runs as");
+    }
+    StorageError::new(kind, action, path, destination, cause)
 }
 
 /// Tells the kinds of failure apart by the error number, as errno(3) and each call's manual page define them.

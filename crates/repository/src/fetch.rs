@@ -65,13 +65,8 @@ impl Repository {
             let call = self.storage().get_range(path, range.clone());
             let Some(limit) = limit else { return call.await };
             tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-                Err(StorageError::new(
-                    StorageErrorKind::Other,
-                    "read",
-                    path,
-                    self.describe(),
-                    format!("it gave no answer within {} s", limit.as_secs_f64()),
-                ))
+                let cause = format!("it gave no answer within {} s", limit.as_secs_f64());
+                Err(StorageError::new(StorageErrorKind::Other, "read", path, self.describe(), cause))
             })
         })
     }

@@ -39,13 +39,12 @@ pub struct StorageError {
     pub destination: String,
     /// Why it failed, in the destination's own words.
     pub cause: String,
-    /// How long the destination asks to be left alone; zero where it asks to slow down without saying how long, nothing
-    /// where it did not ask. Only of the kind [`StorageErrorKind::Unavailable`].
+    /// How long the destination asks to be left alone before the next attempt, where it says so.
     pub retry_after: Option<Duration>,
 }
 
 impl StorageError {
-    /// Makes an error of a destination that did not ask to be left alone.
+    /// Makes an error; see the fields of the same names.
     #[must_use]
     pub fn new(
         kind: StorageErrorKind,
@@ -54,33 +53,28 @@ impl StorageError {
         destination: impl Into<String>,
         cause: impl Into<String>,
     ) -> Self {
-        Self {
-            kind,
-            action,
-            path: path.into(),
-            destination: destination.into(),
-            cause: cause.into(),
-            retry_after: None,
-        }
+        let (path, destination, cause) = (path.into(), destination.into(), cause.into());
+        Self { kind, action, path, destination, cause, retry_after: None }
     }
 
     /// Adds how long the destination asks to be left alone.
     #[must_use]
-    pub const fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
-        self.retry_after = wait;
+    pub const fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after;
         self
-    }
-
-    /// Says whether the destination asked for fewer or slower calls; it lives, then, and is no failure.
-    #[must_use]
-    pub const fn is_throttled(&self) -> bool {
-        self.is_retryable() && self.retry_after.is_some()
     }
 
     /// Says whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(self.kind, StorageErrorKind::Unavailable)
+    }
+
+    /// Says whether the destination lives and asked for fewer or slower calls: [`StorageError::retry_after`] is given then, and
+    /// is zero where it named no time.
+    #[must_use]
+    pub const fn is_throttled(&self) -> bool {
+        self.is_retryable() && self.retry_after.is_some()
     }
 
     /// Says whether the object simply is not there.

@@ -111,6 +111,16 @@ async fn patience_ends_with_its_time_though_attempts_are_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_directory_that_is_gone_is_soon_told() {
+    let place = place();
+    let storage = patient(PatienceSettings::for_directory(), place.clone());
+    place.down_from(1, DOWN);
+    let begun = Instant::now();
+    assert!(storage.put("a", Bytes::new()).await.unwrap_err().is_retryable());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_who_failed_together_do_not_come_back_together() {
     let place = place();
     let mut settings = PatienceSettings::default();

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// What is taken from a sender at once.
-const PIECE_BYTES: usize = 16 << 10;
-/// How many pieces may be on the way in each direction of a connection: 16 MiB, so that delay alone narrows nothing.
+const PIECE_BYTES: usize = 64 << 10;
+/// How many pieces may be on the way in each direction of a connection: 64 MiB, so that delay alone narrows nothing.
 const PIECES: usize = 1024;
 
 /// How a line behaves; the default is as if there were none.

@@ -75,8 +75,8 @@ fn each_answer_comes_later_by_both_ways_but_many_bytes_by_no_more_than_one() {
     let begun = Instant::now();
     let bytes = Random::new(2).bytes(4 << 20);
     assert!(exchange(&proxy, bytes.clone()) == bytes);
-    // 256 pieces one after another would take 20 s.
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // 64 pieces one after another would take more than 5 s.
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -116,6 +116,22 @@ pub struct PatienceSettings {
     pub zone: TimeZone,
 }
 
+impl PatienceSettings {
+    /// Returns what suits a directory: one that is gone needs a person, who should soon be told, and a disk does not ask for
+    /// fewer calls.
+    #[must_use]
+    pub fn for_directory() -> Self {
+        Self {
+            attempts: AttemptLimits { reads: 3, writes: 3, lists: 3, deletes: 3, lookups: 3 },
+            longest_pause: Duration::from_secs(2),
+            patience: Duration::from_secs(30),
+            breaker: BreakerSettings { rest: Duration::from_secs(10), ..Self::default().breaker },
+            calls: CallLimits { least: 32, first: 32, most: 32 },
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for PatienceSettings {
     fn default() -> Self {
         Self {

@@ -13,7 +13,7 @@ use std::process::Command;
 use support::{Ended, Site, ask, run};
 
 /// The names of the destinations that the task has besides its own folder.
-const FURTHER: [&str; 7] = ["eu-central", "us-east", "ap-south", "azure", "ftp", "sftp", "webdav"];
+const FURTHER: [&str; 6] = ["eu-central", "us-east", "ap-south", "azure", "ftp", "sftp"];
 
 /// A server of each protocol.
 struct Servers {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Opens destinations, and keeps those at other hosts open. Clones share them.
+/// Opens destinations, keeps those at other hosts open, and remembers how each behaved. Clones share that.
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     connector: Connector,
@@ -17,7 +17,7 @@ pub(crate) struct Connections {
     known: Arc<Mutex<HashMap<String, Known>>>,
 }
 
-/// A destination at another host.
+/// A destination that was opened.
 #[derive(Debug)]
 struct Known {
     /// How it behaved, whatever it was opened with.
@@ -40,19 +40,31 @@ impl Connections {
     /// Opens a destination, or returns it where it is open already.
     ///
     /// A directory is opened anew each time: it would otherwise be taken for the one it was, though another disk is
-    /// mounted there meanwhile. It has no need of patience either, for it answers at once, if ever.
+    /// mounted there meanwhile.
     pub(crate) fn open(&self, spot: &Spot) -> Result<Arc<dyn Storage>, StorageError> {
-        if spot.directory().is_some() {
-            return self.connector.connect(spot.settings.block());
-        }
+        // Before anything is locked: a disk that does not answer must not hold up the others.
+        let directory = match spot.directory() {
+            Some(_) => Some(self.connector.connect(spot.settings.block())?),
+            None => None,
+        };
+        let is_directory = directory.is_some();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.get(&spot.address);
-        if let Some(same) = before.filter(|before| before.settings == spot.settings) {
+        if let Some(same) = before.filter(|before| !is_directory && before.settings == spot.settings) {
             return Ok(Arc::clone(&same.storage));
         }
-        let connection = self.connector.connect(spot.settings.block())?;
+        let connection = match directory {
+            Some(directory) => directory,
+            None => self.connector.connect(spot.settings.block())?,
+        };
+        let settings = || match is_directory {
+            true => {
+                PatienceSettings { zone: self.patience.zone.clone(), ..PatienceSettings::for_directory() }
+            }
+            false => self.patience.clone(),
+        };
         let patience = before.map_or_else(
-            || Patience::new(self.patience.clone(), Arc::clone(&self.clock), random()),
+            || Patience::new(settings(), Arc::clone(&self.clock), random()),
             |before| Arc::clone(&before.patience),
         );
         let storage: Arc<dyn Storage> = Arc::new(patience.around(connection));

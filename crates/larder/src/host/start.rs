@@ -132,6 +132,7 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
         download_limit: config.download_limit.clone(),
         connector: ConnectorSettings {
             ssh_program: config.ssh_program.clone(),
+            temporary_directory: Some(data.staging()),
             root_certificates: config.root_certificates.clone(),
             ..ConnectorSettings::default()
         },

@@ -4,6 +4,7 @@ use larder_model::task::RetentionPolicy;
 use larder_model::{BackupKind, DatabaseName, OperationId, RestorePoint, TimeSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Why a request was declined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +138,14 @@ pub struct CheckBody {
     pub read_data: bool,
 }
 
+/// Asks for destinations to be brought what they lack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct HealBody {
+    /// The only destination that is to get something; all where nothing is said.
+    pub destination: Option<String>,
+}
+
 /// What stock restic needs to open a repository.
 ///
 /// Where the server asks for a token the password is in the answer. Without one anybody on the host may ask, so the
@@ -151,4 +160,10 @@ pub struct KeyAccess {
     pub password: Option<String>,
     /// The value of `RESTIC_PASSWORD_FILE` on the server's host.
     pub password_file: String,
+    /// Further variables that restic needs to reach the destination.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Variables that it needs too, whose values this answer may not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<String>,
 }

@@ -15,8 +15,8 @@ mod route;
 mod server;
 
 pub use answer::{
-    Accepted, Backups, BackupsBody, CheckBody, Declined, DelayBody, ErrorBody, HealthAnswer, KeyAccess,
-    RestoreBody, RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
+    Accepted, Backups, BackupsBody, CheckBody, Declined, DelayBody, ErrorBody, HealBody, HealthAnswer,
+    KeyAccess, RestoreBody, RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
 };
 pub use error::HttpError;
 pub use larder_studio::{Headline, headline};

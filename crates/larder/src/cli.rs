@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Say how backups are made: server-wide tasks, and tasks of one database
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Look at destinations, try them, compare and heal them
+    #[command(subcommand)]
+    Destination(DestinationCommand),
     /// Make and list backups
     #[command(subcommand)]
     Backup(BackupCommand),
@@ -59,6 +62,9 @@ pub(crate) enum Command {
     /// See what retention would remove
     #[command(subcommand)]
     Retention(RetentionCommand),
+    /// Take over what another program was told
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Show how everything stands
     Status(Connection),
     /// Print the lines with which stock restic opens a repository
@@ -219,6 +225,72 @@ pub(crate) struct TaskArguments {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum DestinationCommand {
+    /// List the destinations that tasks write to or that hold backups
+    List {
+        /// Those of this database alone, with their names
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Try a task's destinations: write, list, read and delete a small object at each
+    Test {
+        /// The task, or a file that holds one which is not stored yet
+        task: String,
+        /// Only this destination
+        destination: Option<String>,
+        /// The task is one of this database alone
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Say what each destination of a database lacks of what the others have
+    Compare {
+        /// The database
+        database: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Bring to a database's destinations what they lack, out of the others
+    Heal {
+        /// The database
+        database: String,
+        /// Only to this destination
+        destination: Option<String>,
+        /// Wait until it has ended, and show how far it is
+        #[arg(long)]
+        wait: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Make a task of the setup document of RavenDB 2 and 3: Raven/Backup/Periodic/Setup
+    RavenSetup {
+        /// The document, as JSON
+        file: PathBuf,
+        /// The settings of its database, as JSON: holds Raven/AWSAccessKey, Raven/AWSSecretKey, Raven/AzureStorageAccount and Raven/AzureStorageKey
+        #[arg(long, value_name = "FILE")]
+        settings: Option<PathBuf>,
+        /// The task's name
+        #[arg(long, default_value = "Imported")]
+        name: String,
+        /// Make it a task of this database alone
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
+        /// Only print the task; store nothing
+        #[arg(long)]
+        print: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
     /// Ask for a backup now
     Now {
@@ -257,8 +329,8 @@ pub(crate) enum BackupCommand {
 /// Where backups lie; with a key file, no server is needed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
-    /// A destination's name; with --key-file, the directory that holds a folder for each database
-    #[arg(long, value_name = "NAME|DIR")]
+    /// A destination's name; with --key-file, the directory that holds a folder for each database, or a task file with one destination
+    #[arg(long, value_name = "NAME|DIR|FILE")]
     pub(crate) destination: Option<String>,
     /// The key of the repositories: works without a server
     #[arg(long, value_name = "FILE", requires = "destination")]
@@ -272,7 +344,7 @@ pub(crate) enum OperationCommand {
         /// Only of this database
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
-        /// Only of this kind: backup, restore, verify, check or prune
+        /// Only of this kind: backup, restore, verify, check, prune or heal
         #[arg(long, value_parser = operation_kind)]
         kind: Option<OperationKind>,
         /// Only those that stand so: queued, running, completed, failed or aborted
@@ -397,8 +469,8 @@ pub(crate) struct ResticEnvArguments {
 }
 
 fn operation_kind(word: &str) -> Result<OperationKind, String> {
-    use OperationKind::{Backup, Check, Prune, Restore, Verify};
-    find(word, &[Backup, Restore, Verify, Check, Prune])
+    use OperationKind::{Backup, Check, Heal, Prune, Restore, Verify};
+    find(word, &[Backup, Restore, Verify, Check, Prune, Heal])
 }
 
 fn operation_status(word: &str) -> Result<OperationStatus, String> {

@@ -1,5 +1,6 @@
 //! How a long piece of work is stopped and how far it says it has come.
 
+use crate::task::DestinationKind;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -42,6 +43,17 @@ impl Cancel {
     }
 }
 
+/// How far an operation has come at one destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DestinationCount {
+    /// The destination's name.
+    pub name: String,
+    /// What it is.
+    pub kind: Option<DestinationKind>,
+    /// Bytes added there.
+    pub bytes: u64,
+}
+
 /// How far an operation has come; written by worker threads, read by whoever shows it.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -58,8 +70,7 @@ pub struct Counters {
     /// Items in all, as far as known; 0 while unknown.
     pub items_total: AtomicU64,
     current: Mutex<String>,
-    /// Each destination by its name, and the bytes added there.
-    destinations: Mutex<Vec<(String, u64)>>,
+    destinations: Mutex<Vec<DestinationCount>>,
 }
 
 impl Counters {
@@ -78,9 +89,10 @@ impl Counters {
     }
 
     /// Names the destinations, in the order in which [`Counters::add_stored`] numbers them.
-    pub fn set_destinations(&self, names: &[String]) {
+    pub fn set_destinations(&self, named: impl IntoIterator<Item = (String, Option<DestinationKind>)>) {
         if let Ok(mut destinations) = self.destinations.lock() {
-            *destinations = names.iter().map(|name| (name.clone(), 0)).collect();
+            let new = |(name, kind)| DestinationCount { name, kind, bytes: 0 };
+            *destinations = named.into_iter().map(new).collect();
         }
     }
 
@@ -90,15 +102,15 @@ impl Counters {
             Self::add(&self.bytes_stored, bytes);
         }
         if let Ok(mut destinations) = self.destinations.lock()
-            && let Some((_, stored)) = destinations.get_mut(number)
+            && let Some(destination) = destinations.get_mut(number)
         {
-            *stored += bytes;
+            destination.bytes += bytes;
         }
     }
 
-    /// Returns each destination's name, and the bytes added there so far.
+    /// Returns how far it has come at each destination.
     #[must_use]
-    pub fn destinations(&self) -> Vec<(String, u64)> {
+    pub fn destinations(&self) -> Vec<DestinationCount> {
         self.destinations.lock().map(|all| all.clone()).unwrap_or_default()
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here does I/O or looks at a clock. Every other room may import this one.
 
 pub mod backup;
+pub mod bandwidth;
 pub mod clock;
 pub mod control;
 pub mod database;
@@ -16,8 +17,9 @@ pub mod task;
 pub mod timespan;
 
 pub use backup::{BackupId, BackupKind, BackupQuality, RestorePoint};
+pub use bandwidth::{Bandwidth, BandwidthError};
 pub use clock::Clock;
-pub use control::{Cancel, Canceled, Counters};
+pub use control::{Cancel, Canceled, Counters, DestinationCount};
 pub use database::{Database, EngineKind, Source};
 pub use entry::{Entry, EntryKind, Metadata, Timestamp};
 pub use name::{DatabaseName, InvalidName};

@@ -24,6 +24,8 @@ pub enum OperationKind {
     Check,
     /// Removes what the policy no longer keeps.
     Prune,
+    /// Brings to destinations what they lack and others have.
+    Heal,
 }
 
 /// How an operation stands.
@@ -70,6 +72,7 @@ impl fmt::Display for OperationKind {
             Self::Verify => "verify",
             Self::Check => "check",
             Self::Prune => "prune",
+            Self::Heal => "heal",
         })
     }
 }
@@ -108,6 +111,9 @@ pub struct Progress {
 pub struct DestinationProgress {
     /// The destination.
     pub destination: String,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DestinationKind>,
     /// Bytes added there.
     pub bytes_stored: u64,
     /// Bytes added there in a second, averaged over the last few.

@@ -65,13 +65,8 @@ impl Repository {
             let call = self.storage().get_range(path, range.clone());
             let Some(limit) = limit else { return call.await };
             tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-                Err(StorageError {
-                    kind: StorageErrorKind::Other,
-                    action: "read",
-                    path: path.to_owned(),
-                    destination: self.describe(),
-                    cause: format!("it gave no answer within {} s", limit.as_secs_f64()),
-                })
+                let cause = format!("it gave no answer within {} s", limit.as_secs_f64());
+                Err(StorageError::new(StorageErrorKind::Other, "read", path, self.describe(), cause))
             })
         })
     }

@@ -70,7 +70,7 @@ pub use config::{Config, FORMAT_VERSION};
 pub use credentials::{Credentials, InvalidKey, OPEN_PASSWORD, RawKey};
 pub use crypto::{MasterKey, NoRandomness, NotAuthentic, OVERHEAD_BYTES};
 pub use error::RepositoryError;
-pub use heal::{HealFailure, HealOptions, HealSummary};
+pub use heal::{HealFailure, HealOptions, HealSummary, Lacking};
 pub use id::{Id, InvalidId};
 pub use index::{Index, IndexBuilder, IndexPack, Location};
 pub use index_file::{IndexFile, IndexedBlob, IndexedPack, RetiredPack};

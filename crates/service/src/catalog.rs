@@ -1,12 +1,14 @@
 //! What the service knows, in memory: the state's content in a form that answers quickly.
 
 use crate::derivation::same_name;
-use crate::destination;
+use crate::destination::Spots;
 use crate::error::ServiceError;
 use crate::identity::{TaskKey, TaskUid};
 use crate::plan::Plan;
 use crate::record::{self, Exception, StoredPlace};
+use crate::remembered;
 use crate::seal::Sealer;
+use crate::spot::{self, Spot};
 use crate::stored;
 use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
@@ -15,6 +17,7 @@ use larder_model::{BackupId, Database, DatabaseName, Source};
 use larder_schedule::Attempts;
 use larder_state::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything the state holds but operations.
@@ -32,9 +35,16 @@ pub(crate) struct Catalog {
     /// Where a derived task differs from what its parent says.
     pub(crate) exceptions: HashMap<TaskKey, Exception>,
     pub(crate) statuses: HashMap<TaskKey, TaskStatus>,
+    /// Where each task is known to write to, with the names it gives.
+    aims: HashMap<TaskUid, Vec<(Option<String>, Arc<Spot>)>>,
+    /// The addresses that each database's backups were written to.
     pub(crate) places: BTreeMap<DatabaseName, BTreeSet<String>>,
-    /// Every root of any place; few, however many databases there are.
+    /// Every address of any place; few, however many databases there are.
     known_roots: HashSet<String>,
+    /// What opens each address, as it was said last.
+    spots: HashMap<String, Arc<Spot>>,
+    /// What the state says opens each address.
+    stored_spots: HashMap<String, Arc<Spot>>,
     /// Whether a backup was found equal when it was restored and compared.
     pub(crate) verified: HashMap<BackupId, bool>,
 }
@@ -52,6 +62,10 @@ impl Catalog {
         }
         for (_, database) in record::all::<Database>(state, record::DATABASES).await? {
             catalog.databases.insert(database.name.clone(), Arc::new(database));
+        }
+        // Before the tasks, which know better.
+        for spot in remembered::load(state, sealer).await? {
+            catalog.remember_spot(Arc::new(spot));
         }
         for plan in stored::load(state, sealer, default_zone).await? {
             catalog.enter(Arc::new(plan));
@@ -92,12 +106,47 @@ impl Catalog {
                 self.own.entry(database.clone()).or_default().insert(plan.uid);
             }
         }
+        let aims = spot::known(&plan.periodic().backup);
+        aims.iter().for_each(|(_, spot)| self.know(Arc::clone(spot)));
+        self.aims.insert(plan.uid, aims);
         self.plans.insert(plan.uid, plan);
+    }
+
+    /// Notes what opens an address.
+    pub(crate) fn know(&mut self, spot: Arc<Spot>) {
+        self.spots.insert(spot.address.clone(), spot);
+    }
+
+    /// Says whether the state holds what opens an address, as it is.
+    pub(crate) fn remembers_spot(&self, spot: &Spot) -> bool {
+        self.stored_spots.get(&spot.address).is_some_and(|stored| **stored == *spot)
+    }
+
+    /// Notes what opens an address, and that the state holds it.
+    pub(crate) fn remember_spot(&mut self, spot: Arc<Spot>) {
+        self.stored_spots.insert(spot.address.clone(), Arc::clone(&spot));
+        self.know(spot);
+    }
+
+    /// Returns what opens an address; a directory opens itself.
+    pub(crate) fn spot(&self, address: &str) -> Option<Arc<Spot>> {
+        let known = self.spots.get(address).cloned();
+        known.or_else(|| address.starts_with('/').then(|| Arc::new(Spot::local(address))))
+    }
+
+    /// Lists the addresses that are remembered and that no backup of any database lies at.
+    pub(crate) fn forgotten_spots(&self) -> Vec<String> {
+        let aimed: HashSet<&str> =
+            self.aims.values().flatten().map(|(_, spot)| spot.address.as_str()).collect();
+        let is_forgotten =
+            |address: &&String| !self.known_roots.contains(*address) && !aimed.contains(address.as_str());
+        self.stored_spots.keys().filter(is_forgotten).cloned().collect()
     }
 
     /// Strikes a task off.
     pub(crate) fn remove(&mut self, uid: TaskUid) {
         self.server_wide.remove(&uid);
+        self.aims.remove(&uid);
         if let Some(plan) = self.plans.remove(&uid)
             && let crate::plan::Written::Own(database, _) = &plan.written
             && let Some(own) = self.own.get_mut(database)
@@ -216,20 +265,27 @@ impl Catalog {
         })
     }
 
-    /// Returns the roots that hold, or will hold, a database's backups, each with the name that a task gives it.
-    pub(crate) fn roots(&self, database: &Database) -> BTreeMap<String, Option<String>> {
+    /// Returns the spots that hold, or will hold, a database's backups, each with the name that a task gives it.
+    pub(crate) fn spots_of(&self, database: &Database) -> Spots {
         let places = self.places.get(&database.name).into_iter().flatten();
-        let mut roots: BTreeMap<String, Option<String>> = places.map(|root| (root.clone(), None)).collect();
+        let mut spots: Spots =
+            places.filter_map(|address| Some((address.clone(), (None, self.spot(address)?)))).collect();
         for plan in self.plans_of(database) {
-            for (root, name) in destination::roots(&plan.periodic().backup) {
-                let known = roots.entry(root).or_default();
-                *known = known.take().or(name);
+            for (name, spot) in self.aims_of(plan) {
+                let known = spots.entry(spot.address.clone()).or_insert_with(|| (None, Arc::clone(spot)));
+                known.0 = known.0.take().or_else(|| name.clone());
+                known.1 = Arc::clone(spot);
             }
         }
-        roots
+        spots
     }
 
-    /// Notes that backups of a database lie below some roots.
+    /// Returns where a task is known to write to.
+    pub(crate) fn aims_of(&self, plan: &Plan) -> &[(Option<String>, Arc<Spot>)] {
+        self.aims.get(&plan.uid).map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes that backups of a database lie at some addresses.
     pub(crate) fn add_places(&mut self, database: &DatabaseName, roots: impl IntoIterator<Item = String>) {
         let places = self.places.entry(database.clone()).or_default();
         for root in roots {
@@ -240,15 +296,23 @@ impl Catalog {
         }
     }
 
-    /// Returns every root that backups of any database were written to.
+    /// Returns every address that backups of any database were written to.
     pub(crate) const fn known_roots(&self) -> &HashSet<String> {
         &self.known_roots
     }
 
-    /// Returns every root that any task or database has.
-    pub(crate) fn all_roots(&self) -> HashSet<String> {
-        let tasks =
-            self.plans.values().flat_map(|plan| destination::roots(&plan.periodic().backup).into_keys());
-        tasks.chain(self.known_roots.iter().cloned()).collect()
+    /// Returns every directory that any task or database writes to.
+    pub(crate) fn all_directories(&self) -> HashSet<PathBuf> {
+        let tasks = self.aims.values().flatten().filter_map(|(_, spot)| spot.directory());
+        let known = self.known_roots.iter().filter(|address| address.starts_with('/')).map(Path::new);
+        tasks.chain(known).map(Path::to_owned).collect()
+    }
+
+    /// Lists every spot that a task writes to or that holds backups, by its address.
+    pub(crate) fn all_spots(&self) -> BTreeMap<String, Arc<Spot>> {
+        let known =
+            self.known_roots.iter().filter_map(|address| Some((address.clone(), self.spot(address)?)));
+        let aims = self.aims.values().flatten().map(|(_, spot)| (spot.address.clone(), Arc::clone(spot)));
+        known.chain(aims).collect()
     }
 }

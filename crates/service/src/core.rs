@@ -3,6 +3,7 @@
 use crate::agenda::Agenda;
 use crate::catalog::Catalog;
 use crate::changes::ChangeLog;
+use crate::connections::Connections;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::Job;
@@ -32,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) ring: KeyRing,
     /// Seals what tasks know of secrets before it is stored.
     pub(crate) sealer: Sealer,
+    /// Open destinations.
+    pub(crate) connections: Connections,
     pub(crate) runtime: Handle,
     /// Held while something is decided from the catalog, stored, and entered into it.
     pub(crate) writer: tokio::sync::Mutex<()>,
@@ -72,6 +75,7 @@ impl Core {
         key: Secret,
         catalog: Catalog,
         operations: Operations,
+        connections: Connections,
     ) -> Self {
         let now = clock.now();
         let board = Board {
@@ -89,6 +93,7 @@ impl Core {
             sealer: Sealer::new(&key),
             key,
             ring: KeyRing::new(),
+            connections,
             runtime: Handle::current(),
             writer: tokio::sync::Mutex::new(()),
             log: tokio::sync::Mutex::new(()),
@@ -138,8 +143,8 @@ impl Core {
 
     /// Lists Larder's own directories, which engines leave out of backups.
     pub(crate) fn own_directories(&self) -> Vec<PathBuf> {
-        let roots = self.catalog().all_roots();
+        let directories = self.catalog().all_directories();
         let own = [self.settings.data_directory.clone(), self.settings.staging_directory.clone()];
-        own.into_iter().chain(roots.into_iter().map(PathBuf::from)).collect()
+        own.into_iter().chain(directories).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! From server-wide tasks to the tasks of single databases.
 
 use larder_model::name::matches;
-use larder_model::task::{BackupConfiguration, FtpSettings, LocalSettings, SERVER_WIDE_PREFIX};
+use larder_model::task::{BackupConfiguration, LocalSettings, SERVER_WIDE_PREFIX};
 use larder_model::{Database, DatabaseName, PeriodicBackupConfiguration, ServerWideBackupConfiguration};
 
 /// Returns the name of what a server-wide task makes for each database.
@@ -48,14 +48,18 @@ fn narrow(backup: &mut BackupConfiguration, database: &str) {
     remote(backup.glacier_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
     remote(backup.azure_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
     remote(backup.google_cloud_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
-    ftp(&mut backup.ftp_settings, database);
+    url(backup.ftp_settings.as_mut().map(|block| &mut block.url), database);
+    url(backup.sftp_settings.as_mut().map(|block| &mut block.url), database);
+    url(backup.web_dav_settings.as_mut().map(|block| &mut block.url), database);
     for one in &mut backup.destinations {
         local(&mut one.local_settings, database);
         remote(one.s3_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
         remote(one.glacier_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
         remote(one.azure_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
         remote(one.google_cloud_settings.as_mut().map(|block| &mut block.remote_folder_name), database);
-        ftp(&mut one.ftp_settings, database);
+        url(one.ftp_settings.as_mut().map(|block| &mut block.url), database);
+        url(one.sftp_settings.as_mut().map(|block| &mut block.url), database);
+        url(one.web_dav_settings.as_mut().map(|block| &mut block.url), database);
     }
 }
 
@@ -75,8 +79,8 @@ fn remote(folder: Option<&mut Option<String>>, database: &str) {
     }
 }
 
-fn ftp(block: &mut Option<FtpSettings>, database: &str) {
-    if let Some(url) = block.as_mut().and_then(|block| block.url.as_mut()) {
+fn url(url: Option<&mut Option<String>>, database: &str) {
+    if let Some(url) = url.and_then(Option::as_mut) {
         *url = inside(url, database);
     }
 }
@@ -95,7 +99,7 @@ pub(crate) fn inside(root: &str, folder: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use larder_model::task::{AzureSettings, NamedDestination, S3Settings, Selector};
+    use larder_model::task::{AzureSettings, FtpSettings, NamedDestination, S3Settings, Selector};
     use larder_model::{DatabaseName, EngineKind};
 
     fn database(name: &str, source: &str, engine: EngineKind) -> Database {

@@ -1,45 +1,29 @@
 //! Where a task's backups go, and what the places are called.
 
-use crate::derivation::{inside, same_name};
+use crate::derivation::same_name;
 use crate::error::ServiceError;
+use crate::spot::{Spot, apart_name, root};
 use crate::view::DestinationView;
 use larder_model::DatabaseName;
-use larder_model::task::{BackupConfiguration, Block, ConfigurationScript, DestinationKind, LocalSettings};
+use larder_model::task::{
+    BackupConfiguration, Block, ConfigurationScript, DestinationKind, DestinationSettings, LocalSettings,
+};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// What local destinations are called.
-const LOCAL: &str = "Local";
+/// The spots of a database by their addresses, each with the name that a task gives it.
+pub(crate) type Spots = BTreeMap<String, (Option<String>, Arc<Spot>)>;
 
-/// Returns the local roots that a task is known to write to, each with the name it is given; each database has a
-/// folder in each. Where a script says the root, only the run knows it.
-pub(crate) fn roots(backup: &BackupConfiguration) -> BTreeMap<String, Option<String>> {
-    let mut roots = BTreeMap::new();
-    for (name, block) in backup.live() {
-        if let (Block::Local(local), None) = (block, block.script())
-            && let Some(path) = path(local)
-        {
-            roots.entry(root(path)).or_insert_with(|| name.map(str::to_owned));
-        }
-    }
-    roots
+/// Returns the directories that a task is known to write to.
+pub(crate) fn directories(backup: &BackupConfiguration) -> Vec<PathBuf> {
+    let known = crate::spot::known(backup);
+    known.iter().filter_map(|(_, spot)| spot.directory().map(PathBuf::from)).collect()
 }
 
 /// Returns the folder that a block names.
 pub(crate) fn path(local: &LocalSettings) -> Option<&str> {
     local.folder_path.as_deref().filter(|path| !path.trim().is_empty())
-}
-
-/// Puts a root into the one form that roots are compared in.
-pub(crate) fn root(path: &str) -> String {
-    let mut parts = path.split('/').filter(|part| !part.is_empty()).fold(String::new(), |mut path, part| {
-        path.push('/');
-        path.push_str(part);
-        path
-    });
-    if parts.is_empty() {
-        parts.push('/');
-    }
-    parts
 }
 
 /// One destination that a task writes to.
@@ -56,26 +40,40 @@ pub(crate) struct Target {
 /// Where a destination is, as far as the configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Whereto {
-    /// A local root.
-    Root(String),
-    /// What a script says, at each backup.
-    Script(ConfigurationScript),
-    /// A kind of destination that this version cannot write to.
-    Elsewhere,
+    /// There.
+    Spot(Arc<Spot>),
+    /// Where a script says, at each backup, over what the block says.
+    Script(ConfigurationScript, Box<DestinationSettings>),
+    /// It does not say.
+    Nowhere,
 }
 
-/// Lists the destinations that a task writes to: its live blocks.
+/// Lists the destinations that a task writes to: its live blocks, one with several hosts once for each.
 pub(crate) fn targets(backup: &BackupConfiguration) -> Vec<Target> {
-    let target = |(name, block): (Option<&str>, Block<'_>)| {
-        let whereto = match (block, block.script()) {
-            (_, Some(script)) => Whereto::Script(script.clone()),
-            (Block::Local(local), None) => Whereto::Root(root(path(local).unwrap_or_default())),
-            _ => Whereto::Elsewhere,
-        };
-        let kind = block.kind();
-        Target { name: name.map_or_else(|| kind.long_name().to_owned(), str::to_owned), kind, whereto }
+    backup.live().into_iter().flat_map(|(name, block)| of_block(name, block)).collect()
+}
+
+fn of_block(name: Option<&str>, block: Block<'_>) -> Vec<Target> {
+    let settings = DestinationSettings::from(block);
+    match block.script() {
+        Some(script) => {
+            let kind = block.kind();
+            let name = name.map_or_else(|| kind.long_name().to_owned(), str::to_owned);
+            vec![Target { name, kind, whereto: Whereto::Script(script.clone(), Box::new(settings)) }]
+        }
+        None => of_settings(name, settings),
+    }
+}
+
+/// Lists the destinations that settings mean, by the name that a task gives them.
+pub(crate) fn of_settings(name: Option<&str>, settings: DestinationSettings) -> Vec<Target> {
+    let kind = settings.kind();
+    let target = |(apart, settings): (Option<String>, DestinationSettings)| Target {
+        name: apart_name(name, kind, apart.as_deref()).unwrap_or_else(|| kind.long_name().to_owned()),
+        kind,
+        whereto: Spot::of(settings).map_or(Whereto::Nowhere, |spot| Whereto::Spot(Arc::new(spot))),
     };
-    backup.live().into_iter().map(target).collect()
+    settings.each().into_iter().map(target).collect()
 }
 
 /// One place where backups of a database lie, or will.
@@ -83,24 +81,25 @@ pub(crate) fn targets(backup: &BackupConfiguration) -> Vec<Target> {
 pub(crate) struct Destination {
     /// Its name among the database's destinations.
     pub(crate) name: String,
-    /// The root, without the database's folder.
-    pub(crate) root: String,
+    /// Where it is, without the database's folder.
+    pub(crate) spot: Arc<Spot>,
 }
 
-/// Names the roots of one database: by the name a task gives, otherwise `Local`, or `Local /root` where several have
-/// no name.
-pub(crate) fn named(roots: &BTreeMap<String, Option<String>>) -> Vec<Destination> {
-    let unnamed = roots.values().filter(|name| name.is_none()).count();
+/// Names the spots of one database: by the name a task gives, otherwise by its kind, with the address where several of
+/// that kind have no name: `Local`, or `Local /root`.
+pub(crate) fn named(spots: &Spots) -> Vec<Destination> {
+    let unnamed = |kind| spots.values().filter(|(name, spot)| name.is_none() && spot.kind() == kind).count();
     let mut taken: Vec<String> = Vec::new();
     let mut destinations = Vec::new();
-    for (root, name) in roots {
+    for (name, spot) in spots.values() {
+        let kind = spot.kind();
         let name = match name {
             Some(name) if !taken.iter().any(|other| same_name(other, name)) => name.clone(),
-            None if unnamed == 1 => LOCAL.to_owned(),
-            _ => format!("{LOCAL} {root}"),
+            None if unnamed(kind) == 1 => kind.long_name().to_owned(),
+            _ => format!("{kind} {}", spot.address),
         };
         taken.push(name.clone());
-        destinations.push(Destination { name, root: root.clone() });
+        destinations.push(Destination { name, spot: Arc::clone(spot) });
     }
     destinations
 }
@@ -108,13 +107,21 @@ pub(crate) fn named(roots: &BTreeMap<String, Option<String>>) -> Vec<Destination
 impl Destination {
     /// Shows the destination with the repository's address for one database.
     pub(crate) fn view(&self, database: &DatabaseName) -> DestinationView {
-        DestinationView { name: self.name.clone(), address: inside(&self.root, database.as_str()) }
+        DestinationView {
+            name: self.name.clone(),
+            kind: self.spot.kind(),
+            address: self.spot.of_database(database.as_str()),
+        }
     }
 
     fn is_called(&self, wanted: &str, database: &DatabaseName) -> bool {
+        let address = wanted.trim_end_matches('/');
+        let directory = root(wanted);
+        let of_database = self.view(database).address;
         same_name(&self.name, wanted)
-            || self.root == root(wanted)
-            || self.view(database).address == root(wanted)
+            || [address, directory.as_str()]
+                .iter()
+                .any(|said| self.spot.address == *said || of_database == *said)
     }
 }
 
@@ -148,8 +155,9 @@ mod tests {
     use super::*;
     use larder_model::task::{NamedDestination, S3Settings};
 
-    fn unnamed(paths: &[&str]) -> BTreeMap<String, Option<String>> {
-        paths.iter().map(|path| (root(path), None)).collect()
+    fn unnamed(paths: &[&str]) -> Spots {
+        let spot = |path: &&str| (root(path), (None, Arc::new(Spot::local(path))));
+        paths.iter().map(spot).collect()
     }
 
     fn local(path: &str) -> LocalSettings {
@@ -159,11 +167,13 @@ mod tests {
     #[test]
     fn one_destination_has_a_short_name_and_several_have_their_path() {
         let one = named(&unnamed(&["/srv/backups/", "//srv/backups"]));
-        assert_eq!(one, [Destination { name: "Local".to_owned(), root: "/srv/backups".to_owned() }]);
+        let spot = Arc::new(Spot::local("/srv/backups"));
+        assert_eq!(one, [Destination { name: "Local".to_owned(), spot }]);
         let names: Vec<_> = named(&unnamed(&["/a", "/b"])).into_iter().map(|d| d.name).collect();
         assert_eq!(names, ["Local /a", "Local /b"]);
         let mut roots = unnamed(&["/a", "/b"]);
-        roots.insert("/b".to_owned(), Some("Berlin".to_owned()));
+        let berlin = (Some("Berlin".to_owned()), Arc::new(Spot::local("/b")));
+        roots.insert("/b".to_owned(), berlin);
         let names: Vec<_> = named(&roots).into_iter().map(|d| d.name).collect();
         assert_eq!(names, ["Local", "Berlin"]);
     }
@@ -174,7 +184,7 @@ mod tests {
         for wanted in ["local /B", "/b", "/b/", "/b/Products"] {
             let found = select(named(&unnamed(&["/a", "/b"])), Some(wanted), &database).unwrap();
             assert_eq!(found.len(), 1);
-            assert_eq!(found[0].root, "/b", "{wanted}");
+            assert_eq!(found[0].spot.address, "/b", "{wanted}");
         }
         assert_eq!(select(named(&unnamed(&["/a", "/b"])), None, &database).unwrap().len(), 2);
         let error = select(named(&unnamed(&["/a", "/b"])), Some("S3"), &database).unwrap_err().to_string();
@@ -182,10 +192,15 @@ mod tests {
     }
 
     #[test]
-    fn every_live_block_is_a_target_and_only_local_ones_are_roots() {
+    fn every_live_block_is_a_target_and_one_with_several_hosts_is_several() {
+        let hosts = vec!["eu-1.example.net:us-2.example.net".to_owned()];
         let backup = BackupConfiguration {
             local_settings: Some(local("/a/")),
-            s3_settings: Some(S3Settings { bucket_name: Some("b".to_owned()), ..S3Settings::default() }),
+            s3_settings: Some(S3Settings {
+                bucket_name: Some("b".to_owned()),
+                hosts,
+                ..S3Settings::default()
+            }),
             destinations: vec![
                 NamedDestination {
                     name: "Berlin".to_owned(),
@@ -201,8 +216,10 @@ mod tests {
             ..BackupConfiguration::default()
         };
         let names: Vec<_> = targets(&backup).into_iter().map(|target| target.name).collect();
-        assert_eq!(names, ["Local", "Amazon S3", "Berlin"]);
-        let roots: Vec<_> = roots(&backup).into_keys().collect();
-        assert_eq!(roots, ["/a", "/b"]);
+        assert_eq!(names, ["Local", "Amazon S3 eu-1.example.net", "Amazon S3 us-2.example.net", "Berlin"]);
+        assert_eq!(directories(&backup), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        let known: Vec<_> =
+            crate::spot::known(&backup).into_iter().map(|(_, spot)| spot.address.clone()).collect();
+        assert_eq!(known, ["/a", "s3:https://eu-1.example.net/b", "s3:https://us-2.example.net/b", "/b"]);
     }
 }

@@ -244,6 +244,7 @@ impl std::fmt::Display for Job {
             Self::Adopt { database, .. } => write!(f, "restore to the new database {}", database.name),
             Self::Verify { database, .. } => write!(f, "verification of {}", database.name),
             Self::Check { database, .. } => write!(f, "check of {}", database.name),
+            Self::Heal { database, .. } => write!(f, "healing of {}", database.name),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::{Cause, Done, Job, Verdict};
 use crate::record::{self, StoredPlace};
+use crate::remembered;
 use crate::view::{DestinationStatus, LastBackup, TaskError, TaskStatus};
 use jiff::Timestamp;
 use larder_model::operation::DestinationOutcome;
@@ -260,10 +261,14 @@ fn writes(
             writes.push(record::put(record::status(key), status)?);
         }
     }
-    for root in &done.roots {
-        if !catalog.places.get(database).is_some_and(|roots| roots.contains(root)) {
-            let place = StoredPlace { database: database.clone(), root: root.clone() };
+    for spot in &done.spots {
+        let address = &spot.address;
+        if !catalog.places.get(database).is_some_and(|roots| roots.contains(address)) {
+            let place = StoredPlace { database: database.clone(), root: address.clone() };
             writes.push(record::put(record::place(&place), &place)?);
+        }
+        if !catalog.remembers_spot(spot) {
+            writes.extend(remembered::writes(spot, &core.sealer)?);
         }
     }
     drop(catalog);
@@ -283,8 +288,9 @@ fn remember(core: &Core, database: &DatabaseName, status: Option<&(&TaskKey, Tas
     {
         catalog.statuses.insert((*key).clone(), status.clone());
     }
-    if !done.roots.is_empty() {
-        catalog.add_places(database, done.roots.iter().cloned());
+    if !done.spots.is_empty() {
+        catalog.add_places(database, done.spots.iter().map(|spot| spot.address.clone()));
+        done.spots.iter().for_each(|spot| catalog.remember_spot(Arc::clone(spot)));
     }
     if let Some(verification) = &done.verification {
         catalog.verified.insert(verification.backup.clone(), verification.differences.is_empty());
@@ -302,7 +308,8 @@ impl Job {
             Self::Restore { database, .. }
             | Self::Adopt { database, .. }
             | Self::Verify { database, .. }
-            | Self::Check { database, .. } => &database.name,
+            | Self::Check { database, .. }
+            | Self::Heal { database, .. } => &database.name,
         }
     }
 }

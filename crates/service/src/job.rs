@@ -4,6 +4,7 @@ use crate::destination::Destination;
 use crate::identity::TaskKey;
 use crate::location::Located;
 use crate::request::{BackupChoice, RestoreRequest};
+use crate::spot::Spot;
 use crate::view::{FailureCause, Verification};
 use jiff::Timestamp;
 use larder_model::operation::DestinationOutcome;
@@ -62,6 +63,13 @@ pub(crate) enum Job {
         /// Whether every byte is read.
         read_data: bool,
     },
+    /// Brings to destinations what they lack.
+    Heal {
+        /// The database.
+        database: Arc<Database>,
+        /// The only destination that is to get something, by its name in the task; all where nothing is said.
+        destination: Option<String>,
+    },
 }
 
 /// Why a backup is made.
@@ -117,8 +125,8 @@ pub(crate) struct Done {
     pub(crate) unchanged: bool,
     /// The good backup that was made, or found still to hold.
     pub(crate) good: Option<GoodBackup>,
-    /// The roots that hold a repository of the database now.
-    pub(crate) roots: Vec<String>,
+    /// The spots that hold a repository of the database now.
+    pub(crate) spots: Vec<Arc<Spot>>,
     /// Whether what was made is protected by a key that not everybody knows.
     pub(crate) encrypted: bool,
     /// Backups that were removed by the policy.

@@ -5,6 +5,7 @@
 mod agenda;
 mod catalog;
 mod changes;
+mod connections;
 mod core;
 mod credentials;
 mod decision;
@@ -19,6 +20,7 @@ mod finish;
 mod health;
 mod identity;
 mod job;
+mod limits;
 mod location;
 mod meter;
 mod operations;
@@ -28,7 +30,9 @@ mod progress;
 mod queue;
 mod reconcile;
 mod record;
+mod remembered;
 mod request;
+mod restic;
 pub mod retention;
 mod scheduler;
 mod seal;
@@ -37,6 +41,7 @@ mod settings;
 mod shelf;
 mod show;
 mod sources;
+mod spot;
 mod staging;
 mod standing;
 mod stored;
@@ -59,7 +64,8 @@ pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_ST
 pub use shelf::{Restored, Shelf};
 pub use tasks::{Stored, TaskSelector};
 pub use view::{
-    DatabaseView, DestinationStatus, DestinationView, FailureCause, Health, LastBackup, NextRun, Overview,
-    ResticAccess, Running, TaskError, TaskStatus, TaskView, Verification,
+    ComparedDestination, DatabaseView, DestinationStatus, DestinationTest, DestinationUse, DestinationView,
+    FailureCause, Health, LackingBackup, LastBackup, NextRun, Overview, ResticAccess, Running, TaskError,
+    TaskStatus, TaskView, TestStep, Verification,
 };
 pub use waiting::QueueEntry;

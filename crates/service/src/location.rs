@@ -1,15 +1,21 @@
-//! Repositories found by their path alone, as RavenDB's clients name what they restore.
+//! Repositories found by where they lie alone, as RavenDB's clients name what they restore.
 
 use crate::core::Core;
 use crate::credentials;
 use crate::destination::Destination;
 use crate::error::{ErrorKind, ServiceError};
+use crate::limits::Limits;
+use crate::spot::Spot;
 use crate::work::listing::point;
+use crate::work::owners::notes;
 use crate::work::{Place, Site, site};
 use jiff::Timestamp;
+use larder_model::task::{BackupConfiguration, DestinationSettings};
 use larder_model::{BackupId, Cancel, Database, DatabaseName, EngineKind, RestorePoint, Secret};
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use larder_repository::CONFIG_PATH;
+use larder_storage::Storage;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A backup with the place where it was found.
@@ -17,13 +23,13 @@ use std::sync::Arc;
 pub struct LocatedPoint {
     /// The backup.
     pub point: RestorePoint,
-    /// The repository's directory.
-    pub location: PathBuf,
+    /// The repository's directory, or its address.
+    pub location: String,
     /// Whether a key that not everybody knows opens it.
     pub is_encrypted: bool,
 }
 
-/// A repository in a directory.
+/// A repository that was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
     /// Where it lies.
@@ -32,8 +38,21 @@ pub(crate) struct Located {
     pub(crate) database: Arc<Database>,
 }
 
-/// Finds the repositories that a path means: itself, or those in it. Blocking.
-pub(crate) fn repositories(path: &Path, passwords: &[Secret]) -> Result<Vec<Located>, ServiceError> {
+/// Finds the repositories that settings mean: itself, or those in it. Blocking.
+pub(crate) fn repositories(
+    site: &Site,
+    spot: &Spot,
+    passwords: &[Secret],
+) -> Result<Vec<Located>, ServiceError> {
+    let mut found = match spot.directory() {
+        Some(directory) => in_directory(directory, passwords)?,
+        None => elsewhere(site, spot, passwords)?,
+    };
+    found.sort_by(|a, b| a.database.name.cmp(&b.database.name));
+    Ok(found)
+}
+
+fn in_directory(path: &Path, passwords: &[Secret]) -> Result<Vec<Located>, ServiceError> {
     let failed = |error: std::io::Error| {
         let path = path.display();
         ServiceError::invalid_as(
@@ -44,24 +63,67 @@ pub(crate) fn repositories(path: &Path, passwords: &[Secret]) -> Result<Vec<Loca
             ),
         )
     };
+    let repository = |path: &Path| {
+        let root = Spot::local(&path.parent()?.display().to_string());
+        located(root, path.file_name()?.to_str()?, passwords)
+    };
     if path.is_absolute() && path.join("config").is_file() {
-        return Ok(located(path, passwords).into_iter().collect());
+        return Ok(repository(path).into_iter().collect());
     }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let directory = entry.map_err(failed)?.path();
         if directory.join("config").is_file() {
-            found.extend(located(&directory, passwords));
+            found.extend(repository(&directory));
         }
     }
-    found.sort_by(|a, b| a.database.name.cmp(&b.database.name));
     Ok(found)
 }
 
-fn located(repository: &Path, passwords: &[Secret]) -> Option<Located> {
-    let name: DatabaseName = repository.file_name()?.to_str()?.parse().ok()?;
-    let root = repository.parent()?.display().to_string();
-    let destination = Destination { name: root.clone(), root };
+/// Finds repositories at another host: by the notes of those who write there, and where there are none by a list of
+/// everything.
+fn elsewhere(site: &Site, spot: &Spot, passwords: &[Secret]) -> Result<Vec<Located>, ServiceError> {
+    let storage = site.connections.open(spot)?;
+    let is_repository = |folder: &dyn Storage, path: &str| {
+        site.handle.block_on(folder.stat(path)).map(|found| found.is_some())
+    };
+    if is_repository(&*storage, CONFIG_PATH)? {
+        let found = spot.around().and_then(|(root, name)| located(root, &name, passwords));
+        return match found {
+            Some(found) => Ok(vec![found]),
+            None => Err(ServiceError::invalid_as(
+                ErrorKind::Argument,
+                "RemoteFolderName",
+                format!(
+                    "'{}' is a repository that lies in no folder; only those in a folder of the database's name can be restored so",
+                    spot.address
+                ),
+            )),
+        };
+    }
+    let noted = site.handle.block_on(notes(&*storage))?.databases;
+    let mut names: BTreeSet<String> = noted.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        let all = site.handle.block_on(storage.list(""))?;
+        names = all
+            .iter()
+            .filter_map(|object| object.path.strip_suffix(CONFIG_PATH)?.strip_suffix('/'))
+            .filter(|folder| !folder.contains('/'))
+            .map(str::to_owned)
+            .collect();
+    }
+    let mut found = Vec::new();
+    for name in names {
+        if is_repository(&*storage, &format!("{name}/{CONFIG_PATH}"))? {
+            found.extend(located(spot.clone(), &name, passwords));
+        }
+    }
+    Ok(found)
+}
+
+fn located(root: Spot, name: &str, passwords: &[Secret]) -> Option<Located> {
+    let name: DatabaseName = name.parse().ok()?;
+    let destination = Destination { name: root.address.clone(), spot: Arc::new(root) };
     let place = Place { destination, root_known: true, database_known: true, passwords: passwords.to_vec() };
     let database = Database {
         source: name.clone(),
@@ -74,7 +136,25 @@ fn located(repository: &Path, passwords: &[Secret]) -> Option<Located> {
     Some(Located { place, database: Arc::new(database) })
 }
 
-/// Lists what may open a repository that is known by its path alone.
+/// Makes the spot that a request means, with the secrets that a task or an earlier backup knows where it masks them, and
+/// only where the administrator allows it.
+pub(crate) fn spot(core: &Core, settings: DestinationSettings) -> Result<Spot, ServiceError> {
+    let kind = settings.kind();
+    let refused = |message: String| ServiceError::invalid_as(ErrorKind::Argument, kind.key(), message);
+    let nowhere = || refused("it does not say where it is; give its folder, bucket or address".to_owned());
+    let address = settings.block().address().ok_or_else(nowhere)?;
+    let known = core.catalog().spot(&address).map(|known| known.settings.clone().into());
+    let mut alone: BackupConfiguration = settings.into();
+    alone.unmask(known.as_ref());
+    let spot = DestinationSettings::only(&alone).and_then(Spot::of).ok_or_else(nowhere)?;
+    match Limits::of(&core.settings).objection(spot.settings.block()) {
+        // What lies in a directory is only read here, wherever new backups may go.
+        Some(objection) if spot.directory().is_none() => Err(refused(objection)),
+        _ => Ok(spot),
+    }
+}
+
+/// Lists what may open a repository that is known by where it lies alone.
 pub(crate) fn passwords(core: &Core, given: Option<Secret>) -> Vec<Secret> {
     let mut passwords: Vec<Secret> = given.into_iter().chain([core.key.clone()]).collect();
     let catalog = core.catalog();
@@ -95,7 +175,7 @@ fn points_of(
 ) -> Result<Vec<LocatedPoint>, ServiceError> {
     let Located { place, database } = located;
     let vault = site.open(place, database)?;
-    let location = Path::new(&place.destination.root).join(database.name.as_str());
+    let location = place.destination.spot.of_database(database.name.as_str());
     let open = Place { passwords: vec![credentials::open_password()], ..place.clone() };
     let is_encrypted = site.open(&open, database).is_err();
     let (found, _) = vault.readable_snapshots(site, &Cancel::new())?;
@@ -106,19 +186,20 @@ fn points_of(
     Ok(found.iter().map(located).collect())
 }
 
-/// Lists the backups at a path, the newest first. Of several repositories one that cannot be read is logged and left out;
+/// Lists the backups at a place, the newest first. Of several repositories one that cannot be read is logged and left out;
 /// an error only where none can be read.
 pub(crate) async fn points(
     core: &Arc<Core>,
-    path: PathBuf,
+    settings: DestinationSettings,
     key: Option<Secret>,
 ) -> Result<Vec<LocatedPoint>, ServiceError> {
+    let spot = spot(core, settings)?;
     let (site, passwords) = (site(core), passwords(core, key));
     let verified: HashMap<_, _> = core.catalog().verified.clone();
     let listed = tokio::task::spawn_blocking(move || {
         let mut points = Vec::new();
         let (mut read, mut failed) = (0, None);
-        for located in repositories(&path, &passwords)? {
+        for located in repositories(&site, &spot, &passwords)? {
             match points_of(&site, &located, &verified) {
                 Ok(its) => {
                     read += 1;

@@ -53,7 +53,7 @@ impl Meter {
     pub(crate) fn look(&mut self, counters: &Counters, at: Instant) -> Progress {
         let bytes_done = counters.bytes_done.load(Relaxed);
         let destinations = counters.destinations();
-        let stored: Vec<u64> = destinations.iter().map(|(_, bytes)| *bytes).collect();
+        let stored: Vec<u64> = destinations.iter().map(|one| one.bytes).collect();
         self.storing.resize(stored.len(), Rate::default());
         let elapsed = self.last.as_ref().map(|last| at.saturating_duration_since(last.at));
         match &self.last {
@@ -86,9 +86,10 @@ impl Meter {
             destinations: destinations
                 .into_iter()
                 .zip(rates)
-                .map(|((destination, bytes_stored), rate)| DestinationProgress {
-                    destination,
-                    bytes_stored,
+                .map(|(one, rate)| DestinationProgress {
+                    destination: one.name,
+                    kind: one.kind,
+                    bytes_stored: one.bytes,
                     bytes_per_second: rate.rounded(),
                 })
                 .collect(),
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn a_steady_pace_gives_its_rate_and_what_is_left() {
         let counters = Counters::default();
-        counters.set_destinations(&["near".to_owned(), "far".to_owned()]);
+        counters.set_destinations([("near".to_owned(), None), ("far".to_owned(), None)]);
         counters.bytes_total.store(10_000, Relaxed);
         let mut meter = Meter::default();
         let begin = Instant::now();

@@ -18,6 +18,10 @@ pub(crate) const STATUSES: &str = "status/";
 pub(crate) const DECISIONS: &str = "decision/";
 pub(crate) const OPERATIONS: &str = "operation/";
 pub(crate) const PLACES: &str = "place/";
+/// What opens the places.
+pub(crate) const SPOTS: &str = "spot/";
+/// The secrets of that, sealed.
+pub(crate) const SPOT_SECRETS: &str = "spot-secret/";
 pub(crate) const VERIFICATIONS: &str = "verification/";
 
 /// The last number given to an operation; numbers never come twice, however short the history.
@@ -37,13 +41,13 @@ pub(crate) struct Exception {
     pub(crate) since: Option<Timestamp>,
 }
 
-/// A root that a database's backups were written to.
+/// A place that a database's backups were written to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct StoredPlace {
     /// The database.
     pub(crate) database: DatabaseName,
-    /// The root, without the database's folder.
+    /// Its address, without the database's folder.
     pub(crate) root: String,
 }
 
@@ -82,8 +86,18 @@ pub(crate) fn operation(id: OperationId) -> String {
     format!("{OPERATIONS}{id:020}")
 }
 
+/// A path begins with a `/` of its own, and other addresses do not.
 pub(crate) fn place(place: &StoredPlace) -> String {
-    format!("{PLACES}{}{}", place.database, place.root)
+    let slash = if place.root.starts_with('/') { "" } else { "/" };
+    format!("{PLACES}{}{slash}{}", place.database, place.root)
+}
+
+pub(crate) fn spot(address: &str) -> String {
+    format!("{SPOTS}{address}")
+}
+
+pub(crate) fn spot_secrets(address: &str) -> String {
+    format!("{SPOT_SECRETS}{address}")
 }
 
 pub(crate) fn verification(backup: &BackupId) -> String {

@@ -2,6 +2,7 @@
 
 use crate::error::ServiceError;
 use jiff::Timestamp;
+use larder_model::task::DestinationSettings;
 use larder_model::{OperationKind, OperationStatus, RestorePoint, Secret};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -61,8 +62,8 @@ pub struct RestoreRequest {
 pub struct RestoreInto {
     /// The name of the new database; one that is taken is never touched.
     pub database: String,
-    /// The directory of a repository, or one that holds a single repository.
-    pub location: PathBuf,
+    /// Where the repository lies, or a folder that holds a single repository.
+    pub location: DestinationSettings,
     /// Which of its backups.
     pub backup: BackupChoice,
     /// What opens the repository, where it is none of the keys that the server knows.

@@ -1,7 +1,9 @@
 //! What the administrator of the host decides once, at start.
 
 use jiff::tz::TimeZone;
+use larder_model::Bandwidth;
 use larder_model::task::DestinationKind;
+use larder_storage::ConnectorSettings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,6 +47,12 @@ pub struct Settings {
     pub allowed_destinations: Option<Vec<DestinationKind>>,
     /// The AWS regions that tasks may name; all where nothing is said.
     pub allowed_aws_regions: Option<Vec<String>>,
+    /// How much may be sent to each destination at other hosts, by the hour, in the zone above.
+    pub upload_limit: Bandwidth,
+    /// How much may be fetched from each.
+    pub download_limit: Bandwidth,
+    /// What connections to destinations are told of the host.
+    pub connector: ConnectorSettings,
 }
 
 impl Settings {
@@ -68,6 +76,9 @@ impl Settings {
             local_root: None,
             allowed_destinations: None,
             allowed_aws_regions: None,
+            upload_limit: Bandwidth::default(),
+            download_limit: Bandwidth::default(),
+            connector: ConnectorSettings::default(),
         }
     }
 

@@ -1,25 +1,29 @@
 //! A database's backups at one destination, read with nothing but the key: no server, no state.
 
+use crate::connections::Connections;
 use crate::destination::Destination;
 use crate::error::ServiceError;
 use crate::job::{Done, Verdict};
 use crate::operations::Live;
 use crate::request::{BackupChoice, RestoreRequest};
+use crate::spot::Spot;
 use crate::work::check::Check;
 use crate::work::listing::point;
 use crate::work::restore::Restore;
 use crate::work::{Order, Place, Site, What};
 use jiff::tz::TimeZone;
+use larder_model::task::DestinationSettings;
 use larder_model::{
     BackupId, Cancel, Clock, Counters, Database, DatabaseName, EngineKind, RestorePoint, Secret,
 };
 use larder_repository::KeyRing;
+use larder_storage::{Connector, PatienceSettings};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// The backups of one database below a destination's root. Its calls are blocking.
+/// The backups of one database at a destination. Its calls are blocking.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     site: Site,
@@ -37,18 +41,26 @@ pub struct Restored {
 }
 
 impl Shelf {
-    /// Opens the repository of `database` below the directory `root`; `key` is its password.
+    /// Opens the repository of `database` at a destination, as a task would name it: a directory, a bucket; `key` is its
+    /// password.
     ///
     /// # Errors
-    /// There is no such directory or no repository in it, or the key does not open it.
+    /// The settings do not say where it is, there is no repository there, or the key does not open it.
     pub fn open(
-        root: &Path,
+        settings: DestinationSettings,
+        connector: Connector,
         database: DatabaseName,
         key: Secret,
         clock: Arc<dyn Clock>,
         handle: &Handle,
     ) -> Result<Self, ServiceError> {
-        let destination = Destination { name: root.display().to_string(), root: root.display().to_string() };
+        let spot = Spot::of(settings).ok_or_else(|| {
+            ServiceError::invalid(
+                "Destination",
+                "it does not say where it is; give its folder, bucket or address",
+            )
+        })?;
+        let destination = Destination { name: spot.address.clone(), spot: Arc::new(spot) };
         // What a snapshot says of itself decides; this stands in where it says nothing.
         let database = Database {
             source: database.clone(),
@@ -61,11 +73,13 @@ impl Shelf {
         let shelf = Self {
             site: Site {
                 handle: handle.clone(),
-                clock,
+                clock: Arc::clone(&clock),
                 ring: KeyRing::new(),
+                connections: Connections::new(connector, PatienceSettings::default(), Arc::clone(&clock)),
                 hostname: String::new(),
                 username: String::new(),
                 identifier: String::new(),
+                own_identifiers: HashSet::new(),
                 time_zone: TimeZone::UTC,
                 staging: PathBuf::new(),
                 own_directories: Vec::new(),

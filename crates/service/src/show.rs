@@ -232,8 +232,8 @@ impl Look<'_> {
             last_good: last_good.as_ref(),
         };
         let (health, reason) = health::judge(&standing, self.now);
-        let roots = catalog.roots(database);
-        let destinations = destination::named(&roots).iter().map(|d| d.view(&database.name)).collect();
+        let spots = catalog.spots_of(database);
+        let destinations = destination::named(&spots).iter().map(|d| d.view(&database.name)).collect();
         let last_operation = tasks.iter().filter_map(|task| task.status.last_operation).max();
         DatabaseView {
             database: database.clone(),

@@ -242,8 +242,153 @@ pub struct TaskView {
 pub struct DestinationView {
     /// Its name among the database's destinations, such as `Local`.
     pub name: String,
-    /// The repository's address, as stock restic takes it: a directory for a local destination.
+    /// What it is.
+    pub kind: DestinationKind,
+    /// The repository's address: a directory for a local destination, `s3://bucket/folder/database`.
     pub address: String,
+}
+
+/// A destination, and who uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct DestinationUse {
+    /// What it is.
+    pub kind: DestinationKind,
+    /// What it is known by, without a database's folder: `/srv/backups`, `s3://bucket/folder`.
+    pub address: String,
+    /// The tasks that write there; none where only earlier ones did.
+    pub tasks: Vec<String>,
+    /// How many databases have backups there.
+    pub databases: usize,
+}
+
+/// Whether a destination lets itself be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct DestinationTest {
+    /// What it is called in its task, or its kind.
+    pub name: String,
+    /// What it is.
+    pub kind: DestinationKind,
+    /// What it is known by, where that could be found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Whether everything works that a backup needs.
+    pub works: bool,
+    /// Why not, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The rights that it refuses, in words: `delete objects`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// What was tried, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<TestStep>,
+    /// Other installations that write there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_installations: Vec<String>,
+}
+
+impl DestinationTest {
+    pub(crate) const fn new(name: String, kind: DestinationKind, address: Option<String>) -> Self {
+        Self {
+            name,
+            kind,
+            address,
+            works: false,
+            error: None,
+            missing: Vec::new(),
+            steps: Vec::new(),
+            other_installations: Vec::new(),
+        }
+    }
+}
+
+/// One thing that was tried at a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct TestStep {
+    /// The right that it needs: `write objects`.
+    pub right: String,
+    /// Whether it works; `None` where it was not tried, because something before it failed.
+    pub works: Option<bool>,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What one destination of a database lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct ComparedDestination {
+    /// The destination.
+    pub destination: DestinationView,
+    /// How many backups it has.
+    pub backups: usize,
+    /// The backups that others have and this one does not; a healing brings them.
+    pub lacking: Vec<LackingBackup>,
+    /// How many pieces of data and directories it lacks for them.
+    pub lacking_objects: u64,
+    /// Their bytes, as they are stored.
+    pub lacking_bytes: u64,
+    /// How many objects it should have by its own index, and has not, or not in full; a repair brings them.
+    pub lost_objects: usize,
+    /// Some of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
+    /// Backups there that cannot be read, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
+    /// Other installations whose backups lie in the same repository.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_installations: Vec<String>,
+    /// Why it could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl ComparedDestination {
+    pub(crate) const fn new(destination: DestinationView) -> Self {
+        Self {
+            destination,
+            backups: 0,
+            lacking: Vec::new(),
+            lacking_objects: 0,
+            lacking_bytes: 0,
+            lost_objects: 0,
+            lost: Vec::new(),
+            unreadable: Vec::new(),
+            other_installations: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// Says whether it has everything that it should have.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.error.is_none()
+            && self.lacking.is_empty()
+            && self.lost_objects == 0
+            && self.unreadable.is_empty()
+    }
+}
+
+/// A backup that a destination lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "PascalCase")]
+pub struct LackingBackup {
+    /// Its name at a destination that has it.
+    pub id: BackupId,
+    /// When it was begun.
+    pub time: Timestamp,
+    /// Why it cannot be brought, where the destination that has it does not hold all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 /// One database, with all that is known of it.
@@ -297,6 +442,10 @@ pub struct ResticAccess {
     pub repository: String,
     /// The value of `RESTIC_PASSWORD`.
     pub password: Secret,
+    /// Further variables that anybody may see: the name of an account, a region.
+    pub environment: BTreeMap<String, String>,
+    /// Further variables that are secret.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 /// Everything at a glance.

@@ -3,10 +3,16 @@
 
 mod support;
 
+use larder_model::task::{DestinationSettings, LocalSettings};
 use larder_model::{BackupKind, OperationStatus};
 use larder_service::{BackupChoice, ErrorKind, RestoreInto, Service};
 use serde_json::{Value, json};
 use support::{Host, assert_completed, backup, ended, failure, put, sqlite};
+
+fn place(path: &std::path::Path) -> DestinationSettings {
+    let folder_path = Some(path.display().to_string());
+    DestinationSettings::Local(LocalSettings { folder_path, ..LocalSettings::default() })
+}
 
 fn names(service: &Service) -> Vec<String> {
     service.databases().into_iter().map(|view| view.database.name.to_string()).collect()
@@ -79,12 +85,13 @@ async fn a_backup_becomes_a_new_database_and_never_replaces_one() {
     sqlite(&directory.join("alpha"), 7);
     assert_completed(&backup(&service, "alpha", BackupKind::Full).await);
     sqlite(&directory.join("alpha"), 3);
-    let points = service.restore_points(host.backups(), None).await.unwrap();
+    let points = service.restore_points(place(&host.backups()), None).await.unwrap();
     assert_eq!(points.len(), 1);
-    assert_eq!((points[0].location.clone(), points[0].is_encrypted), (host.backups().join("alpha"), true));
+    let location = host.backups().join("alpha").display().to_string();
+    assert_eq!((points[0].location.clone(), points[0].is_encrypted), (location, true));
     let request = |database: &str, location: std::path::PathBuf| RestoreInto {
         database: database.to_owned(),
-        location,
+        location: place(&location),
         backup: BackupChoice::Latest,
         key: None,
     };
@@ -117,7 +124,7 @@ async fn a_repository_with_a_key_of_its_own_is_restored_with_that_key() {
     assert_eq!(ended(&service, id).await.status, OperationStatus::Completed);
     let request = |key: Option<&str>| RestoreInto {
         database: "restored".to_owned(),
-        location: host.backups().join("alpha"),
+        location: place(&host.backups().join("alpha")),
         backup: BackupChoice::Latest,
         key: key.map(|key| larder_model::Secret::new(key.to_owned())),
     };

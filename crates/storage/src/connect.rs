@@ -1,25 +1,37 @@
 //! From what a task says of a destination to the destination itself.
 
+use crate::azure::Azure;
 use crate::error::{StorageError, StorageErrorKind};
+use crate::ftp::Ftp;
+use crate::http::Client;
 use crate::local::Local;
+use crate::s3::S3;
+use crate::sftp::Sftp;
 use crate::storage::Storage;
 use larder_model::task::Block;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What connections are told of the host; the binary takes it from `larder.toml` and the environment.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectorSettings {
     /// The program that opens SSH connections; `ssh` of the search path where nothing is said.
     pub ssh_program: Option<PathBuf>,
+    /// Where secrets lie while a program that is started for a connection reads them, in a directory that only Larder's user
+    /// can enter; `/tmp` where nothing is said.
+    pub temporary_directory: Option<PathBuf>,
     /// Certificates of authorities that are trusted besides the host's own list, as PEM.
     pub root_certificates: Vec<Vec<u8>>,
+    /// How long no byte may move on a connection before it counts as cut; 30 s where nothing is said.
+    pub stalled_after: Option<Duration>,
 }
 
 /// Opens destinations; what connections can share, they share. Clones share it, too.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    _settings: Arc<ConnectorSettings>,
+    settings: Arc<ConnectorSettings>,
+    http: Client,
 }
 
 impl Connector {
@@ -28,7 +40,8 @@ impl Connector {
     /// # Errors
     /// A certificate is none.
     pub fn new(settings: ConnectorSettings) -> Result<Self, StorageError> {
-        Ok(Self { _settings: Arc::new(settings) })
+        let http = Client::new(&settings)?;
+        Ok(Self { settings: Arc::new(settings), http })
     }
 
     /// Opens what a block describes, without asking the destination anything yet.
@@ -41,13 +54,19 @@ impl Connector {
                 let path = local.folder_path.as_deref().unwrap_or_default();
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
-            other => Err(StorageError {
-                kind: StorageErrorKind::Invalid,
-                action: "open",
-                path: String::new(),
-                destination: other.kind().to_string(),
-                cause: "this kind of destination is not available in this version".to_owned(),
-            }),
+            Block::S3(settings) => Ok(Arc::new(S3::open(settings, self.http.clone())?)),
+            Block::Azure(azure) => Ok(Arc::new(Azure::open(azure, self.http.clone())?)),
+            Block::Ftp(ftp) => Ok(Arc::new(Ftp::open(ftp, &self.settings)?)),
+            Block::Sftp(sftp) => Ok(Arc::new(Sftp::open(sftp, &self.settings)?)),
+            Block::Glacier(_) => Err(refused(
+                block,
+                "this version does not write to vaults; use S3Settings with the storage class Glacier or DeepArchive",
+            )),
+            _ => Err(refused(block, "this kind of destination is not available in this version")),
         }
     }
+}
+
+fn refused(block: Block<'_>, cause: &str) -> StorageError {
+    StorageError::new(StorageErrorKind::Invalid, "open", "", block.kind().to_string(), cause)
 }

@@ -64,6 +64,10 @@ impl Storage for Folder {
         self.inner.request(&paths).await
     }
 
+    async fn protect(&self, path: &str) -> Result<(), StorageError> {
+        self.inner.protect(&self.inside(path)).await
+    }
+
     async fn get(&self, path: &str) -> Result<Bytes, StorageError> {
         self.inner.get(&self.inside(path)).await
     }

@@ -2,18 +2,37 @@
 //!
 //! A destination holds named objects. It knows nothing of repositories, databases or tasks.
 
+mod azure;
 mod connect;
 mod error;
 mod folder;
+mod ftp;
+mod http;
 mod local;
 mod local_direct;
 mod local_file;
 mod local_list;
 mod path;
+mod patient;
+mod prefix;
+mod probe;
+mod random;
+mod range;
+mod s3;
+mod sftp;
 mod storage;
+mod unfinished;
 
 pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
+pub use ftp::Ftp;
 pub use local::Local;
+pub use patient::{
+    AttemptLimits, BreakerSettings, CallKind, CallLimits, Patience, PatienceSettings, Patient, Standing,
+    Traffic,
+};
+pub use probe::{Probe, ProbeAct, ProbeOutcome, ProbeReport, ProbeStep};
+pub use s3::{S3, s3_hosts};
+pub use sftp::Sftp;
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};

@@ -70,13 +70,7 @@ impl Local {
             (first == Some(local_file::TEMPORARY)).then_some("the folder .tmp is for unfinished writes")
         });
         objection.map_or(Ok(()), |cause| {
-            Err(StorageError {
-                kind: StorageErrorKind::Invalid,
-                action,
-                path: path.to_owned(),
-                destination: self.describe(),
-                cause: cause.to_owned(),
-            })
+            Err(StorageError::new(StorageErrorKind::Invalid, action, path, self.describe(), cause))
         })
     }
 }
@@ -84,7 +78,7 @@ impl Local {
 #[async_trait]
 impl Storage for Local {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { conditional_put: true, rename: true, free_space: true, cold: false }
+        Capabilities { conditional_put: true, rename: true, free_space: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {
@@ -148,13 +142,12 @@ impl Storage for Local {
 }
 
 fn failure(action: &'static str, path: &str, destination: &str, error: &io::Error) -> StorageError {
-    StorageError {
-        kind: kind_of(action, error),
-        action,
-        path: path.to_owned(),
-        destination: destination.to_owned(),
-        cause: plain_words(error),
+    let kind = kind_of(action, error);
+    let mut cause = plain_words(error);
+    if kind == StorageErrorKind::Denied {
+        cause.push_str("; check the permissions of the user that Larder runs as");
     }
+    StorageError::new(kind, action, path, destination, cause)
 }
 
 /// Tells the kinds of failure apart by the error number, as errno(3) and each call's manual page define them.

@@ -17,6 +17,8 @@ pub struct Capabilities {
     pub free_space: bool,
     /// Whether objects written by [`Storage::put_cold`] must be asked for before they can be read.
     pub cold: bool,
+    /// Whether nobody can remove what was written before its time; see [`Storage::protect`].
+    pub object_lock: bool,
 }
 
 /// Whether an object can be read now.
@@ -79,6 +81,13 @@ pub trait Storage: Send + Sync + Debug {
     /// or was asked for already is no error.
     async fn request(&self, paths: &[String]) -> Result<(), StorageError> {
         let _ = paths;
+        Ok(())
+    }
+
+    /// Protects an object from removal for as long as one that were written now, counted from now. Only asked where
+    /// [`Capabilities::object_lock`] is true, for what is still needed and was written long ago.
+    async fn protect(&self, path: &str) -> Result<(), StorageError> {
+        let _ = path;
         Ok(())
     }
 

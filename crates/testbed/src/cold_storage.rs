@@ -77,13 +77,13 @@ impl ColdStorage {
     fn readable(&self, path: &str) -> Result<(), StorageError> {
         match self.state().cold.get(path) {
             None | Some(Availability::Ready) => Ok(()),
-            Some(_) => Err(StorageError {
-                kind: StorageErrorKind::Cold,
-                action: "read",
-                path: path.to_owned(),
-                destination: self.describe(),
-                cause: "it lies in cold storage".to_owned(),
-            }),
+            Some(_) => Err(StorageError::new(
+                StorageErrorKind::Cold,
+                "read",
+                path,
+                self.describe(),
+                "it lies in cold storage",
+            )),
         }
     }
 }

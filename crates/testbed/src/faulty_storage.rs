@@ -169,13 +169,7 @@ impl FaultyStorage {
     }
 
     fn error(&self, kind: StorageErrorKind, path: &str) -> StorageError {
-        StorageError {
-            kind,
-            action: "use",
-            path: path.to_owned(),
-            destination: self.inner.describe(),
-            cause: "a fault was injected".to_owned(),
-        }
+        StorageError::new(kind, "use", path, self.inner.describe(), "a fault was injected")
     }
 
     fn end<T>(&self, fault: Option<Fault>, path: &str, value: T) -> Result<T, StorageError> {
@@ -227,6 +221,10 @@ impl Storage for FaultyStorage {
             self.inner.put_cold(path, spoil(fault, data)).await?;
         }
         self.end(fault, path, ())
+    }
+
+    async fn protect(&self, path: &str) -> Result<(), StorageError> {
+        self.inner.protect(path).await
     }
 
     async fn availability(&self, path: &str) -> Result<Availability, StorageError> {

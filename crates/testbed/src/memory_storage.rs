@@ -26,7 +26,7 @@ impl MemoryStorage {
     }
 
     fn error(&self, kind: StorageErrorKind, action: &'static str, path: &str, cause: String) -> StorageError {
-        StorageError { kind, action, path: path.to_owned(), destination: self.describe(), cause }
+        StorageError::new(kind, action, path, self.describe(), cause)
     }
 
     fn accept(&self, action: &'static str, path: &str) -> Result<(), StorageError> {
@@ -42,7 +42,7 @@ impl MemoryStorage {
 #[async_trait]
 impl Storage for MemoryStorage {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { conditional_put: true, rename: true, free_space: false, cold: false }
+        Capabilities { conditional_put: true, rename: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {

@@ -10,6 +10,12 @@ use tokio::task::JoinSet;
 
 /// Runs the whole suite against an empty or shared destination; panics on the first promise broken.
 pub async fn run(storage: &Arc<dyn Storage>) {
+    run_with_plain_names(storage).await;
+    special_characters_are_kept(storage).await;
+}
+
+/// Runs all of the suite that names its objects as repositories do, for servers that cannot keep every name.
+pub async fn run_with_plain_names(storage: &Arc<dyn Storage>) {
     objects_of_every_size_come_back(storage).await;
     writing_again_replaces(storage).await;
     reading_what_is_not_there_says_so(storage).await;
@@ -17,7 +23,6 @@ pub async fn run(storage: &Arc<dyn Storage>) {
     only_one_of_many_writers_makes_a_new_object(storage).await;
     readers_never_see_a_part(storage).await;
     listings_are_complete(storage).await;
-    special_characters_are_kept(storage).await;
     removed_objects_are_gone(storage).await;
     paths_that_make_no_sense_are_refused(storage).await;
 }
@@ -115,10 +120,14 @@ pub async fn readers_never_see_a_part(storage: &Arc<dyn Storage>) {
         })
     };
     for _ in 0..40 {
-        let seen = storage.get(path).await.unwrap();
-        assert!(versions.contains(&seen), "a part of an object was read");
+        match storage.get(path).await {
+            Ok(seen) => assert!(versions.contains(&seen), "a part of an object was read"),
+            // Some servers cut off whoever reads what is being replaced: that is no part either.
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
     }
     writer.await.unwrap();
+    assert!(versions.contains(&storage.get(path).await.unwrap()), "the last version is not whole");
 }
 
 /// More objects than one page of any service holds are all listed, once each, and only those below the folder.

@@ -93,9 +93,19 @@ pub(crate) async fn restic_access(
     Params(query): Params<DestinationQuery>,
 ) -> Result<Json<KeyAccess>, ApiError> {
     let access = app.service.restic_access(&name, query.destination.as_deref())?;
-    Ok(Json(KeyAccess {
+    let mut answer = KeyAccess {
         repository: access.repository,
-        password: app.door.has_token().then(|| access.password.expose().to_owned()),
+        password: None,
         password_file: app.key_file.display().to_string(),
-    }))
+        environment: access.environment,
+        withheld: Vec::new(),
+    };
+    if app.door.has_token() {
+        answer.password = Some(access.password.expose().to_owned());
+        let secrets = access.secrets.into_iter().map(|(name, value)| (name, value.expose().to_owned()));
+        answer.environment.extend(secrets);
+    } else {
+        answer.withheld = access.secrets.into_keys().collect();
+    }
+    Ok(Json(answer))
 }

@@ -3,6 +3,7 @@
 mod about;
 mod backups;
 mod databases;
+mod destinations;
 pub(crate) mod input;
 mod operations;
 mod sources;
@@ -10,19 +11,19 @@ mod tasks;
 mod time;
 
 use crate::answer::{
-    Accepted, Backups, BackupsBody, CheckBody, DelayBody, HealthAnswer, KeyAccess, RestoreBody,
+    Accepted, Backups, BackupsBody, CheckBody, DelayBody, HealBody, HealthAnswer, KeyAccess, RestoreBody,
     RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
 };
 use crate::events;
 use crate::route::Route;
-use larder_model::task::Periodicity;
+use larder_model::task::{BackupConfiguration, Periodicity};
 use larder_model::{
     Operation, OperationKind, OperationStatus, PeriodicBackupConfiguration, ServerWideBackupConfiguration,
     Source,
 };
 use larder_service::{
-    DatabaseView, Decision, DestinationView, KeptBackup, NextRun, Overview, QueueEntry, Stored, TaskView,
-    Verification,
+    ComparedDestination, DatabaseView, Decision, DestinationTest, DestinationUse, DestinationView,
+    KeptBackup, NextRun, Overview, QueueEntry, Stored, TaskView, Verification,
 };
 use serde_json::Value;
 
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(source_routes());
     routes.extend(database_routes());
     routes.extend(task_routes());
+    routes.extend(destination_routes());
     routes.extend(time_routes());
     routes.extend(operation_routes());
     routes
@@ -227,6 +229,49 @@ fn task_routes() -> Vec<Route> {
         Route::post("/tasks/{name}/disable", "disable_task", "Lets a server-wide task rest.")
             .gives::<ServerWideBackupConfiguration>()
             .by(tasks::disable),
+    ]
+}
+
+fn destination_routes() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/destinations",
+            "list_all_destinations",
+            "Lists every destination that a task writes to or that holds backups.",
+        )
+        .gives::<Vec<DestinationUse>>()
+        .by(destinations::list),
+        Route::post(
+            "/destinations/test",
+            "test_destinations",
+            "Tries destinations that no task has: writes, lists, reads and deletes a small object at each.",
+        )
+        .takes::<BackupConfiguration>()
+        .gives::<Vec<DestinationTest>>()
+        .by(destinations::test),
+        Route::post("/tasks/{name}/test", "test_task", "Tries the destinations of a task in the same way.")
+            .asks::<String>(
+                "database",
+                "The database whose task it is; a server-wide one where nothing is said.",
+            )
+            .asks::<String>("destination", "Only this destination.")
+            .gives::<Vec<DestinationTest>>()
+            .by(destinations::test_task),
+        Route::get(
+            "/databases/{name}/destinations/compare",
+            "compare_destinations",
+            "Says what each destination of a database lacks of what the others have.",
+        )
+        .gives::<Vec<ComparedDestination>>()
+        .by(destinations::compare),
+        Route::post(
+            "/databases/{name}/heal",
+            "heal_database",
+            "Asks for destinations to be brought what they lack, out of the others.",
+        )
+        .takes::<HealBody>()
+        .accepts::<Accepted>()
+        .by(destinations::heal),
     ]
 }
 

@@ -10,7 +10,9 @@ use super::time::{Stamp, WallStamp};
 use crate::server::App;
 use axum::Json;
 use axum::extract::State;
+use larder_model::task::{DestinationKind, DestinationSettings};
 use larder_schedule::Cron;
+use larder_service::ServiceError;
 use std::path::{Path, PathBuf};
 
 /// Says when a cron expression comes next.
@@ -91,23 +93,26 @@ fn space(path: &Path) -> Result<(u64, u64), String> {
     }
 }
 
-/// Tries the access data of a destination.
-pub(crate) async fn test_credentials(query: Query, body: Object) -> Result<Json<TestResult>, Failure> {
-    let kind = query.required("type")?;
-    drop(body);
-    let error = match kind {
-        "S3" | "Glacier" | "Azure" | "GoogleCloud" | "FTP" => format!(
-            "{kind} is not available in this version of Larder, so nothing was tried; use a local directory"
-        ),
-        "Local" => "a local directory has no credentials; ask /admin/server-wide/backup-data-directory whether it can be used".to_owned(),
-        other => {
-            return Err(Failure::argument(format!(
-                "'{}' is no kind of destination; the kinds are S3, Glacier, Azure, GoogleCloud and FTP",
-                super::failure::shown(other)
-            )));
-        }
+/// Tries the access data of a destination, by using it.
+pub(crate) async fn test_credentials(
+    State(app): State<App>,
+    query: Query,
+    Object(settings): Object,
+) -> Result<Json<TestResult>, Failure> {
+    let kind = super::restore::kind(query.required("type")?)?;
+    if kind == DestinationKind::Local {
+        let error = "a local directory has no credentials; ask /admin/server-wide/backup-data-directory whether it can be used";
+        return Ok(Json(TestResult { success: false, error: Some(error.to_owned()) }));
+    }
+    let settings = DestinationSettings::read(kind, &settings).map_err(ServiceError::from)?;
+    // What makes no sense cannot be used either; RavenDB says so in the answer.
+    let tests = match app.service.test_settings(settings).await {
+        Ok(tests) => tests,
+        Err(error) => return Ok(Json(TestResult { success: false, error: Some(error.to_string()) })),
     };
-    Ok(Json(TestResult { success: false, error: Some(error) }))
+    let errors: Vec<String> = tests.into_iter().filter_map(|test| test.error).collect();
+    let error = (!errors.is_empty()).then(|| errors.join("\n"));
+    Ok(Json(TestResult { success: error.is_none(), error }))
 }
 
 /// Says what the administrator of the host allows.

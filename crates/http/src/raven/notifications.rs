@@ -67,6 +67,7 @@ pub(crate) fn changed(operation: &Operation, now: Timestamp) -> Notification {
         OperationKind::Verify => "Backup Verification",
         OperationKind::Check => "Repository Check",
         OperationKind::Prune => "Removal of Old Backups",
+        OperationKind::Heal => "Healing of Destinations",
     };
     let severity = match operation.status {
         OperationStatus::Queued | OperationStatus::InProgress => Severity::None,

@@ -1,34 +1,54 @@
 //! Getting data back: which backups lie at a place, and a database made anew from one.
 
 use super::body::Object;
-use super::failure::{Failure, class, shown};
+use super::failure::{Failure, shown};
 use super::product::NODE;
 use super::query::Query;
-use super::shape::restore::{PointsBody, RestoreBody, RestorePoint, RestorePoints};
+use super::shape::restore::{RestoreBody, RestorePoint, RestorePoints};
 use super::shape::task::OperationStarted;
 use crate::server::App;
 use axum::Json;
 use axum::extract::State;
 use larder_model::Secret;
-use larder_model::task::{BackupEncryptionSettings, DestinationKind, read};
+use larder_model::task::{
+    BackupEncryptionSettings, DestinationKind, DestinationSettings, LocalSettings, read,
+};
 use larder_service::{BackupChoice, RestoreInto, ServiceError};
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// Reads which kind of destination is meant; only directories can be read back in this version.
-fn only_local(text: &str) -> Result<(), Failure> {
-    match serde_json::from_value::<DestinationKind>(text.into()) {
-        Ok(DestinationKind::Local) => Ok(()),
-        Ok(kind) => Err(Failure::server(
-            class::NOT_SUPPORTED,
-            format!(
-                "{kind} is not available in this version of Larder; bring the repository to a local directory"
-            ),
-        )),
-        Err(_) => Err(Failure::argument(format!(
-            "'{}' is no kind of destination; the kinds are Local, S3, Azure and GoogleCloud",
-            shown(text)
-        ))),
+/// Reads which kind of destination is meant.
+pub(crate) fn kind(text: &str) -> Result<DestinationKind, Failure> {
+    serde_json::from_value::<DestinationKind>(text.into()).map_err(|_| {
+        let kinds = DestinationKind::ALL.map(word).join(", ");
+        Failure::argument(format!("'{}' is no kind of destination; the kinds are {kinds}", shown(text)))
+    })
+}
+
+/// Returns the word for a kind that requests use.
+fn word(kind: DestinationKind) -> String {
+    match serde_json::to_value(kind) {
+        Ok(Value::String(word)) => word,
+        _ => kind.to_string(),
     }
+}
+
+/// Reads where backups lie; a directory is meant as in a task.
+fn place(
+    app: &App,
+    kind: DestinationKind,
+    settings: &Map<String, Value>,
+) -> Result<DestinationSettings, Failure> {
+    let settings = DestinationSettings::read(kind, settings).map_err(ServiceError::from)?;
+    match settings {
+        DestinationSettings::Local(local) => local_place(app, local.folder_path, "FolderPath"),
+        other => Ok(other),
+    }
+}
+
+fn local_place(app: &App, path: Option<String>, key: &str) -> Result<DestinationSettings, Failure> {
+    let folder_path = Some(directory(app, path, key)?.display().to_string());
+    Ok(DestinationSettings::Local(LocalSettings { folder_path, ..LocalSettings::default() }))
 }
 
 /// Returns a directory as it is meant: below the data directory where it is relative, as in a task.
@@ -52,9 +72,7 @@ pub(crate) async fn points(
     query: Query,
     Object(settings): Object,
 ) -> Result<Json<RestorePoints>, Failure> {
-    only_local(query.required("type")?)?;
-    let settings: PointsBody = read(&settings).map_err(ServiceError::from)?;
-    let place = directory(&app, settings.folder_path, "FolderPath")?;
+    let place = place(&app, kind(query.required("type")?)?, &settings)?;
     let found = app.service.restore_points(place, None).await?;
     Ok(Json(RestorePoints { list: found.iter().map(RestorePoint::of).collect() }))
 }
@@ -65,8 +83,15 @@ pub(crate) async fn database(
     Object(request): Object,
 ) -> Result<Json<OperationStarted>, Failure> {
     let request: RestoreBody = read(&request).map_err(ServiceError::from)?;
-    only_local(request.kind.as_deref().unwrap_or("Local"))?;
-    let location = directory(&app, request.backup_location, "BackupLocation")?;
+    let location = match (kind(request.kind.as_deref().unwrap_or("Local"))?, &request.settings) {
+        (DestinationKind::Local, _) => local_place(&app, request.backup_location, "BackupLocation")?,
+        (kind, Some(settings)) => place(&app, kind, settings)?,
+        (kind, None) => {
+            return Err(Failure::argument(format!(
+                "Settings cannot be null; give the settings of the {kind}"
+            )));
+        }
+    };
     let database = request.database_name.filter(|name| !name.is_empty());
     let database = database.ok_or_else(|| Failure::argument("DatabaseName cannot be null or empty"))?;
     let given = request.encryption_key.or(request.backup_encryption_settings.and_then(given_key));

@@ -78,6 +78,7 @@ pub(crate) fn describe(operation: &Operation) -> String {
         (OperationKind::Verify, _) => format!("Verification of a backup of database: {database}"),
         (OperationKind::Check, _) => format!("Check of the repository of database: {database}"),
         (OperationKind::Prune, _) => format!("Removal of old backups of database: {database}"),
+        (OperationKind::Heal, _) => format!("Healing of the destinations of database: {database}"),
     }
 }
 
@@ -89,6 +90,7 @@ pub(crate) const fn task_type(kind: OperationKind) -> &'static str {
         OperationKind::Verify => "BackupVerification",
         OperationKind::Check => "RepositoryCheck",
         OperationKind::Prune => "RepositoryPrune",
+        OperationKind::Heal => "RepositoryHeal",
     }
 }
 
@@ -191,8 +193,11 @@ fn places(operation: &Operation, over: bool) -> Places {
         }));
     }
     let upload = |kind| {
+        if !over {
+            return uploading(operation, kind).unwrap_or_else(Upload::skipped);
+        }
         let reached: Vec<&DestinationOutcome> = reached(operation, kind).collect();
-        if reached.is_empty() { Upload::skipped() } else { uploaded(operation, &reached, over) }
+        if reached.is_empty() { Upload::skipped() } else { uploaded(operation, &reached) }
     };
     Places::Backup(Box::new(Uploads {
         snapshot_backup: Counts { processed: false, skipped: true, ..Counts::default() },
@@ -209,16 +214,38 @@ fn reached(operation: &Operation, kind: DestinationKind) -> impl Iterator<Item =
     operation.destinations.iter().filter(move |one| one.kind == Some(kind))
 }
 
-fn uploaded(operation: &Operation, reached: &[&DestinationOutcome], over: bool) -> Upload {
+/// Shows how far a running backup has come at the destinations of a kind; what is still to come nobody knows.
+fn uploading(operation: &Operation, kind: DestinationKind) -> Option<Upload> {
+    let places = &operation.progress.destinations;
+    let its: Vec<_> = places.iter().filter(|one| one.kind == Some(kind)).collect();
+    let bytes = its.iter().map(|one| one.bytes_stored).sum();
+    let bytes_per_second: u64 = its.iter().map(|one| one.bytes_per_second).sum();
+    (!its.is_empty()).then(|| Upload {
+        outcome: upload::Outcome::default(),
+        skipped: false,
+        upload_progress: UploadProgress {
+            upload_state: UploadState::Uploading,
+            uploaded_in_bytes: bytes,
+            total_in_bytes: bytes,
+            bytes_per_second: upload::rate(bytes_per_second, 1000),
+            ..UploadProgress::default()
+        },
+    })
+}
+
+fn uploaded(operation: &Operation, reached: &[&DestinationOutcome]) -> Upload {
     let bytes = reached.iter().map(|one| one.bytes_stored).sum();
     let errors: Vec<&str> = reached.iter().filter_map(|one| one.error.as_deref()).collect();
+    let upload_time_ms = u64::try_from(elapsed(operation).ticks() / 10_000).unwrap_or_default();
     Upload {
         outcome: outcome(operation, (!errors.is_empty()).then(|| errors.join("; "))),
         skipped: false,
         upload_progress: UploadProgress {
-            upload_state: if over { UploadState::Done } else { UploadState::Uploading },
+            upload_state: UploadState::Done,
             uploaded_in_bytes: bytes,
             total_in_bytes: bytes,
+            bytes_per_second: upload::rate(bytes, upload_time_ms),
+            upload_time_ms,
             ..UploadProgress::default()
         },
     }

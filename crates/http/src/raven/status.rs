@@ -3,7 +3,7 @@
 use super::failure::{Failure, class};
 use super::product::NODE;
 use super::shape::status::{LastRaftIndex, PeriodicBackupStatus, RunError};
-use super::shape::upload::{LocalBackup, Outcome, Upload, UploadProgress, UploadState};
+use super::shape::upload::{self, LocalBackup, Outcome, Upload, UploadProgress, UploadState};
 use super::time::Stamp;
 use crate::server::App;
 use larder_model::DatabaseName;
@@ -46,7 +46,7 @@ pub(crate) const fn has_ended_once(status: &TaskStatus) -> bool {
 }
 
 fn show(status: &TaskStatus, id: u64, backup_type: BackupType, moved: bool) -> PeriodicBackupStatus {
-    let upload = |kind| upload(status, kind, moved);
+    let upload = |kind| uploaded(status, kind, moved);
     PeriodicBackupStatus {
         task_id: id,
         backup_type,
@@ -112,12 +112,13 @@ fn outcome(places: &[&DestinationStatus]) -> Outcome {
     }
 }
 
-fn upload(status: &TaskStatus, kind: DestinationKind, moved: bool) -> Option<Upload> {
+fn uploaded(status: &TaskStatus, kind: DestinationKind, moved: bool) -> Option<Upload> {
     let places = of_kind(status, kind);
     if places.is_empty() {
         return moved.then(Upload::skipped);
     }
     let bytes = places.iter().map(|place| place.bytes_stored).sum();
+    let upload_time_ms = status.duration_ms.unwrap_or_default();
     Some(Upload {
         outcome: outcome(&places),
         skipped: false,
@@ -125,6 +126,8 @@ fn upload(status: &TaskStatus, kind: DestinationKind, moved: bool) -> Option<Upl
             upload_state: UploadState::Done,
             uploaded_in_bytes: bytes,
             total_in_bytes: bytes,
+            bytes_per_second: upload::rate(bytes, upload_time_ms),
+            upload_time_ms,
             ..UploadProgress::default()
         },
     })

@@ -7,7 +7,7 @@ use super::shape::database::{
 use super::shape::helper::{Allowed, DataDirectory, NextOccurrence, TestResult};
 use super::shape::notification::{Notification, Notifications};
 use super::shape::operation::{ListedOperation, NextId, OperationState, Results};
-use super::shape::restore::{PointsBody, RestoreBody, RestorePoints};
+use super::shape::restore::{RestoreBody, RestorePoints};
 use super::shape::status::StatusAnswer;
 use super::shape::task::{
     BackupStarted, OneTask, OngoingTasks, OperationStarted, RunningNow, ServerWideStored, ServerWideTasks,
@@ -87,8 +87,11 @@ fn of_databases() -> Vec<Route> {
             "raven_restore_points",
             "Lists the backups that lie at a place.",
         )
-        .needs::<String>("type", "The kind of place: Local.")
-        .takes::<PointsBody>()
+        .needs::<String>(
+            "type",
+            "The kind of place, whose settings are the body: Local, S3, Azure, GoogleCloud, FTP, SFTP or WebDAV.",
+        )
+        .takes::<Value>()
         .gives::<RestorePoints>()
         .by(restore::points),
         Route::post(
@@ -410,7 +413,10 @@ fn of_forms() -> Vec<Route> {
             "raven_test_credentials",
             "Tries the access data of a destination.",
         )
-        .needs::<String>("type", "The kind of destination: S3, Glacier, Azure, GoogleCloud or FTP.")
+        .needs::<String>(
+            "type",
+            "The kind of destination: S3, Glacier, Azure, GoogleCloud, FTP, SFTP or WebDAV.",
+        )
         .takes::<Value>()
         .gives::<TestResult>()
         .by(helper::test_credentials),

@@ -2,6 +2,8 @@
 
 mod backup;
 mod database;
+mod destination;
+mod import;
 mod offline;
 mod operation;
 mod queue;
@@ -24,6 +26,8 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<Exit, Failure> {
         Command::Source(command) => source::run(command, screen),
         Command::Database(command) => database::run(command, screen),
         Command::Task(command) => task::run(command, screen),
+        Command::Destination(command) => destination::run(command, screen),
+        Command::Import(command) => import::run(command, screen),
         Command::Backup(command) => backup::run(command, screen),
         Command::Operation(command) => operation::run(command, screen),
         Command::Restore(arguments) => restore::restore(&arguments, screen),

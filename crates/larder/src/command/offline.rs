@@ -8,8 +8,11 @@ use crate::host::read_secret;
 use crate::serve;
 use crate::show::screen::Screen;
 use crate::signals::Interrupt;
+use crate::task_file;
 use larder_model::Cancel;
+use larder_model::task::{DestinationSettings, LocalSettings};
 use larder_service::{BackupChoice, Shelf};
+use larder_storage::{Connector, ConnectorSettings};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,13 +23,23 @@ pub(crate) struct OpenShelf {
     runtime: tokio::runtime::Runtime,
 }
 
-/// Opens a database's backups directly, where a key file says that no server is to be asked.
+/// Opens a database's backups directly, where a key file says that no server is to be asked: in a directory, or where a
+/// file with the block of a task says.
 pub(crate) fn shelf(database: &str, place: &Place) -> Result<Option<OpenShelf>, Failure> {
     let (Some(destination), Some(key_file)) = (&place.destination, &place.key_file) else { return Ok(None) };
-    let root = absolute(Path::new(destination))?;
+    let path = Path::new(destination);
+    let settings = if path.is_file() {
+        task_file::only_destination(path)?
+    } else {
+        let folder_path = Some(absolute(path)?.display().to_string());
+        DestinationSettings::Local(LocalSettings { folder_path, ..LocalSettings::default() })
+    };
     let key = read_secret(key_file, "key file")?;
     let runtime = serve::runtime()?;
-    let shelf = Shelf::open(&root, database.parse()?, key, Arc::new(MachineClock), runtime.handle())?;
+    let connector = Connector::new(ConnectorSettings::default())
+        .map_err(|error| Failure::new(format!("destinations cannot be opened: {error}")))?;
+    let clock = Arc::new(MachineClock);
+    let shelf = Shelf::open(settings, connector, database.parse()?, key, clock, runtime.handle())?;
     Ok(Some(OpenShelf { shelf, runtime }))
 }
 

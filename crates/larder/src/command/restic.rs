@@ -18,14 +18,18 @@ pub(crate) fn run(arguments: &ResticEnvArguments, screen: &Screen) -> Result<Exi
         // The server gives the key to nobody who showed no token; whoever may read its file has it.
         None => read_secret(access.password_file.as_ref(), "key file")?,
     };
-    screen.result(
-        &json!({ "RESTIC_REPOSITORY": access.repository, "RESTIC_PASSWORD": password.expose() }),
-        &format!(
-            "export RESTIC_REPOSITORY={}\nexport RESTIC_PASSWORD={}",
-            quoted(&access.repository),
-            quoted(password.expose())
-        ),
-    )
+    if !access.withheld.is_empty() {
+        screen.remark(&format!(
+            "restic needs the keys of the destination too, which this server tells nobody who showed no token; set {}",
+            access.withheld.join(" and ")
+        ));
+    }
+    let mut variables = access.environment;
+    variables.insert("RESTIC_REPOSITORY".to_owned(), access.repository);
+    variables.insert("RESTIC_PASSWORD".to_owned(), password.expose().to_owned());
+    let lines: Vec<String> =
+        variables.iter().map(|(name, value)| format!("export {name}={}", quoted(value))).collect();
+    screen.result(&json!(variables), &lines.join("\n"))
 }
 
 /// Quotes a text for a POSIX shell.

@@ -68,13 +68,13 @@ pub(crate) fn run(command: TaskCommand, screen: &Screen) -> Result<Exit, Failure
     }
 }
 
-fn put(client: &Client, task: &Map<String, Value>, screen: &Screen) -> Result<Exit, Failure> {
+pub(super) fn put(client: &Client, task: &Map<String, Value>, screen: &Screen) -> Result<Exit, Failure> {
     let stored: ServerWideBackupConfiguration = client.put(&Path::new(["tasks"]), task)?;
     with_runs(client, &stored, &format!("Stored task {}.", stored.periodic.name), screen)
 }
 
 /// Stores a task of one database; one of the same name is changed.
-fn put_own(
+pub(super) fn put_own(
     client: &Client,
     database: &str,
     mut task: Map<String, Value>,

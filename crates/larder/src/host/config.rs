@@ -4,8 +4,8 @@ use crate::exit::Failure;
 use crate::text_place::TextPlace;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use larder_model::DatabaseName;
 use larder_model::task::DestinationKind;
+use larder_model::{Bandwidth, DatabaseName};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use std::net::SocketAddr;
@@ -34,6 +34,11 @@ pub(crate) struct Config {
     pub(crate) local_root: Option<PathBuf>,
     pub(crate) allowed_destinations: Option<Vec<DestinationKind>>,
     pub(crate) allowed_aws_regions: Option<Vec<String>>,
+    pub(crate) upload_limit: Bandwidth,
+    pub(crate) download_limit: Bandwidth,
+    pub(crate) ssh_program: Option<PathBuf>,
+    /// What lies in the files that are named.
+    pub(crate) root_certificates: Vec<Vec<u8>>,
 }
 
 /// The keys as they stand in the file.
@@ -72,6 +77,11 @@ struct Destinations {
     local_root: Option<Spanned<String>>,
     allowed: Option<Vec<Spanned<String>>>,
     aws_regions: Option<Vec<String>>,
+    upload_limit: Option<Spanned<String>>,
+    download_limit: Option<Spanned<String>>,
+    ssh_program: Option<Spanned<String>>,
+    #[serde(default)]
+    root_certificates: Vec<Spanned<String>>,
 }
 
 /// Returns the file that is written at the first start: every key, explained, at its default.
@@ -120,8 +130,17 @@ identifier = "{identifier}"
 # regions of Amazon's. Where nothing is said, everything is allowed.
 #[destinations]
 #local_root = "/mnt/backups"
-#allowed = ["Local", "S3", "Glacier", "Azure", "GoogleCloud", "FTP"]
+#allowed = ["Local", "S3", "Glacier", "Azure", "GoogleCloud", "FTP", "SFTP", "WebDAV"]
 #aws_regions = ["eu-central-1"]
+#
+# How much may be sent to each destination at another host, and fetched from it: by hours, in the zone above.
+#upload_limit = "08:00-18:00 20 MB/s; 22:00-06:00 unlimited; 50 MB/s"
+#download_limit = "100 MB/s"
+#
+# The program that opens connections to SFTP servers, and files with certificates (PEM) of authorities that are trusted
+# besides the host's own.
+#ssh_program = "/usr/bin/ssh"
+#root_certificates = ["/etc/larder/authority.pem"]
 "#
     )
 }
@@ -173,6 +192,10 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
         local_root: place.directories(file.destinations.local_root.into_iter().collect())?.pop(),
         allowed_destinations: file.destinations.allowed.map(|kinds| place.kinds(kinds)).transpose()?,
         allowed_aws_regions: file.destinations.aws_regions,
+        upload_limit: place.bandwidth(file.destinations.upload_limit)?,
+        download_limit: place.bandwidth(file.destinations.download_limit)?,
+        ssh_program: place.directories(file.destinations.ssh_program.into_iter().collect())?.pop(),
+        root_certificates: place.certificates(file.destinations.root_certificates)?,
     })
 }
 
@@ -230,6 +253,21 @@ impl Place<'_> {
         given.into_iter().map(absolute).collect()
     }
 
+    fn bandwidth(&self, given: Option<Spanned<String>>) -> Result<Bandwidth, Failure> {
+        let read = self.read(given, |text| text.parse::<Bandwidth>().map_err(|error| error.to_string()))?;
+        Ok(read.unwrap_or_default())
+    }
+
+    /// Reads files with certificates.
+    fn certificates(&self, given: Vec<Spanned<String>>) -> Result<Vec<Vec<u8>>, Failure> {
+        let bytes = |path: Spanned<String>| {
+            std::fs::read(path.get_ref()).map_err(|error| {
+                self.failure(path.span(), &format!("the certificate cannot be read: {error}"))
+            })
+        };
+        given.into_iter().map(bytes).collect()
+    }
+
     fn kinds(&self, given: Vec<Spanned<String>>) -> Result<Vec<DestinationKind>, Failure> {
         let kind = |word: Spanned<String>| {
             let named = word.get_ref().clone().into_deserializer();
@@ -259,7 +297,8 @@ mod tests {
         assert_eq!((config.identifier.as_deref(), config.bind), (Some("here"), None));
         let every_key: String = template
             .lines()
-            .filter(|line| !line.starts_with("# "))
+            // The file that it names is not there.
+            .filter(|line| !line.starts_with("# ") && !line.contains("root_certificates"))
             .map(|line| format!("{}\n", line.trim_start_matches('#')))
             .collect();
         let config = parse(&every_key, Path::new("/etc/larder/larder.toml")).unwrap();
@@ -291,6 +330,8 @@ mod tests {
             ("public_url = \"backup.example.org\"", "https://"),
             ("destinations = { allowed = [\"Tape\"] }", "Tape"),
             ("scripts = { directories = [\"scripts\"] }", "absolute"),
+            ("destinations = { upload_limit = \"fast\" }", "20 MB/s"),
+            ("destinations = { root_certificates = [\"/nope.pem\"] }", "cannot be read"),
         ] {
             let message = failure(text);
             assert!(message.contains("line 1, column ") && message.contains(says), "{message}");

@@ -12,6 +12,7 @@ use larder_http::{HttpSettings, Server};
 use larder_model::{Clock, DatabaseName};
 use larder_service::{Service, Settings};
 use larder_state::RedbState;
+use larder_storage::ConnectorSettings;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -127,6 +128,14 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
         local_root: config.local_root.clone(),
         allowed_destinations: config.allowed_destinations.clone(),
         allowed_aws_regions: config.allowed_aws_regions.clone(),
+        upload_limit: config.upload_limit.clone(),
+        download_limit: config.download_limit.clone(),
+        connector: ConnectorSettings {
+            ssh_program: config.ssh_program.clone(),
+            temporary_directory: Some(data.staging()),
+            root_certificates: config.root_certificates.clone(),
+            ..ConnectorSettings::default()
+        },
         ..defaults
     }
 }

@@ -5,7 +5,7 @@ mod keys;
 use crate::exit::Failure;
 use crate::text_place::TextPlace;
 use keys::{Keys, Step, Unknown};
-use larder_model::task::{ServerWideBackupConfiguration, WrongValue, read as read_task};
+use larder_model::task::{DestinationSettings, ServerWideBackupConfiguration, WrongValue, read as read_task};
 use serde_json::{Map, Value};
 use std::io::Read;
 use std::ops::Range;
@@ -27,6 +27,24 @@ pub(crate) fn read(file: &Path) -> Result<Map<String, Value>, Failure> {
     })?;
     let is_toml = file.extension().is_some_and(|extension| extension == "toml");
     parse(&text, file, is_toml).map_err(Failure::new)
+}
+
+/// Reads the one destination of a task's file, or of a file that holds nothing else.
+pub(crate) fn only_destination(file: &Path) -> Result<DestinationSettings, Failure> {
+    let task: ServerWideBackupConfiguration =
+        read_task(&read(file)?).map_err(|error| Failure::new(error.to_string()))?;
+    let backup = &task.periodic.backup;
+    let place = file.display();
+    match backup.live().as_slice() {
+        [(_, block)] => Ok(DestinationSettings::from(*block)),
+        [] => Err(Failure::new(format!(
+            "'{place}' names no destination; write a block into it such as [S3Settings] with its BucketName"
+        ))),
+        several => Err(Failure::new(format!(
+            "'{place}' names {} destinations; leave only the one to read from in it",
+            several.len()
+        ))),
+    }
 }
 
 fn parse(text: &str, path: &Path, is_toml: bool) -> Result<Map<String, Value>, String> {

@@ -1,9 +1,10 @@
 //! What a backup is and where it goes: what one-time and periodic tasks have in common.
 
 use crate::secret::Secret;
+use crate::task::block::{Block, NamedDestination};
 use crate::task::destination::{
-    AzureSettings, Block, FtpSettings, GlacierSettings, GoogleCloudSettings, LocalSettings, NamedDestination,
-    S3Settings,
+    AzureSettings, FtpSettings, GlacierSettings, GoogleCloudSettings, LocalSettings, S3Settings,
+    SftpSettings, WebDavSettings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,12 @@ pub struct BackupConfiguration {
     pub google_cloud_settings: Option<GoogleCloudSettings>,
     /// An FTP server.
     pub ftp_settings: Option<FtpSettings>,
+    /// A server that is reached by SSH. Ours, as all below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sftp_settings: Option<SftpSettings>,
+    /// A server that speaks WebDAV.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_dav_settings: Option<WebDavSettings>,
     /// Further destinations, so that one task may write to several regions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<NamedDestination>,
@@ -137,6 +144,8 @@ impl BackupConfiguration {
             self.azure_settings.as_ref().map(Block::Azure),
             self.google_cloud_settings.as_ref().map(Block::GoogleCloud),
             self.ftp_settings.as_ref().map(Block::Ftp),
+            self.sftp_settings.as_ref().map(Block::Sftp),
+            self.web_dav_settings.as_ref().map(Block::WebDav),
         ];
         let own = own.into_iter().flatten().map(|block| (None, block));
         let further = self

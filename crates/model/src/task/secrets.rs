@@ -2,8 +2,10 @@
 
 use crate::secret::Secret;
 use crate::task::backup::BackupConfiguration;
+use crate::task::block::NamedDestination;
 use crate::task::destination::{
-    AzureSettings, FtpSettings, GlacierSettings, GoogleCloudSettings, NamedDestination, S3Settings,
+    AzureSettings, FtpSettings, GlacierSettings, GoogleCloudSettings, S3Settings, SftpSettings,
+    WebDavSettings,
 };
 use std::collections::BTreeMap;
 
@@ -37,6 +39,16 @@ fn ftp<'a>(at: &str, block: &'a mut FtpSettings, slots: &mut Vec<Slot<'a>>) {
     slots.push((format!("{at}FtpSettings.CertificateAsBase64"), &mut block.certificate_as_base64));
 }
 
+fn sftp<'a>(at: &str, block: &'a mut SftpSettings, slots: &mut Vec<Slot<'a>>) {
+    slots.push((format!("{at}SftpSettings.Password"), &mut block.password));
+    slots.push((format!("{at}SftpSettings.PrivateKey"), &mut block.private_key));
+}
+
+fn web_dav<'a>(at: &str, block: &'a mut WebDavSettings, slots: &mut Vec<Slot<'a>>) {
+    slots.push((format!("{at}WebDavSettings.Password"), &mut block.password));
+    slots.push((format!("{at}WebDavSettings.CertificateAsBase64"), &mut block.certificate_as_base64));
+}
+
 fn named<'a>(one: &'a mut NamedDestination, slots: &mut Vec<Slot<'a>>) {
     // By name and not by place in the list, so that a list in another order keeps its secrets.
     let at = format!("Destinations.{}.", one.name);
@@ -48,12 +60,16 @@ fn named<'a>(one: &'a mut NamedDestination, slots: &mut Vec<Slot<'a>>) {
         azure_settings,
         google_cloud_settings,
         ftp_settings,
+        sftp_settings,
+        web_dav_settings,
     } = one;
     s3_settings.iter_mut().for_each(|block| s3(&at, block, slots));
     glacier_settings.iter_mut().for_each(|block| glacier(&at, block, slots));
     azure_settings.iter_mut().for_each(|block| azure(&at, block, slots));
     google_cloud_settings.iter_mut().for_each(|block| google(&at, block, slots));
     ftp_settings.iter_mut().for_each(|block| ftp(&at, block, slots));
+    sftp_settings.iter_mut().for_each(|block| sftp(&at, block, slots));
+    web_dav_settings.iter_mut().for_each(|block| web_dav(&at, block, slots));
 }
 
 impl BackupConfiguration {
@@ -69,6 +85,8 @@ impl BackupConfiguration {
         self.azure_settings.iter_mut().for_each(|block| azure("", block, &mut slots));
         self.google_cloud_settings.iter_mut().for_each(|block| google("", block, &mut slots));
         self.ftp_settings.iter_mut().for_each(|block| ftp("", block, &mut slots));
+        self.sftp_settings.iter_mut().for_each(|block| sftp("", block, &mut slots));
+        self.web_dav_settings.iter_mut().for_each(|block| web_dav("", block, &mut slots));
         self.destinations.iter_mut().for_each(|one| named(one, &mut slots));
         slots
     }
@@ -120,6 +138,8 @@ mod tests {
             "AzureSettings": { "AccountKey": "s-azure", "SasToken": "s-sas" },
             "GoogleCloudSettings": { "GoogleCredentialsJson": "s-google" },
             "FtpSettings": { "Password": "s-ftp", "CertificateAsBase64": "s-certificate" },
+            "SftpSettings": { "Password": "s-sftp", "PrivateKey": "s-private" },
+            "WebDavSettings": { "Password": "s-dav", "CertificateAsBase64": "s-dav-certificate" },
             "Destinations": [{ "Name": "second", "S3Settings": { "AwsSecretKey": "s-second", "BucketName": "c" } }],
         }))
     }
@@ -128,7 +148,7 @@ mod tests {
     fn no_secret_is_ever_written() {
         let written = serde_json::to_string(&with_secrets()).unwrap();
         assert!(!written.contains("\"s-"), "{written}");
-        assert_eq!(written.matches("\"****\"").count(), 11, "{written}");
+        assert_eq!(written.matches("\"****\"").count(), 15, "{written}");
         assert!(!format!("{:?}", with_secrets()).contains("s-"));
     }
 
@@ -136,7 +156,7 @@ mod tests {
     fn secrets_can_be_taken_out_and_put_in_again() {
         let mut bare = with_secrets();
         let secrets = bare.take_secrets();
-        assert_eq!(secrets.len(), 11);
+        assert_eq!(secrets.len(), 15);
         assert!(!serde_json::to_string(&bare).unwrap().contains("****"));
         bare.put_secrets(secrets);
         assert_eq!(bare, with_secrets());

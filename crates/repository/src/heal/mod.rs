@@ -6,8 +6,11 @@
 //! packs, then index, then snapshots, so that an interruption leaves nothing to repair, and the next healing goes on
 //! from there. Shared locks at both ends: backups may run meanwhile, a prune may not.
 
+mod lack;
 mod packs;
 mod plan;
+
+pub use lack::Lacking;
 
 use crate::error::RepositoryError;
 use crate::guarded::Guarded;

@@ -22,17 +22,29 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn load(guarded: &Guarded) -> Result<Self, RepositoryError> {
-        let repository = &guarded.repository;
         // The index before the packs: what a backup adds meanwhile is then not taken for missing.
         let names: Vec<Id> = guarded.list(ObjectKind::Index)?.into_keys().collect();
         let packs = guarded.list(ObjectKind::Pack)?;
+        Self::read(&guarded.repository, &names, &packs, &guarded.cancel, &mut |_| {})
+    }
+
+    /// Reads the index and holds it against a list of the packs; `lost` is told of those that are not there in full.
+    pub(super) fn read(
+        repository: &Repository,
+        names: &[Id],
+        packs: &HashMap<Id, u64>,
+        cancel: &Cancel,
+        lost: &mut dyn FnMut(&Id),
+    ) -> Result<Self, RepositoryError> {
         let mut builder = IndexBuilder::default();
-        repository.read_objects(ObjectKind::Index, &names, &guarded.cancel, &mut |id, json| {
+        repository.read_objects(ObjectKind::Index, names, cancel, &mut |id, json| {
             let file: IndexFile = serde_json::from_slice(&json)
                 .map_err(|cause| repository.damaged(ObjectKind::Index.path(id), cause.to_string()))?;
             for pack in file.packs {
                 if packs.get(&pack.id) == Some(&pack_bytes(&pack.blobs)) {
                     builder.add(pack.id, pack.blobs.iter().map(PackedBlob::from));
+                } else {
+                    lost(&pack.id);
                 }
             }
             Ok(())

@@ -4,9 +4,11 @@ use super::Service;
 use crate::destination;
 use crate::error::ServiceError;
 use crate::record;
+use crate::restic;
 use crate::view::{DestinationView, ResticAccess, Verification};
 use crate::work::{self, listing};
 use larder_model::{BackupId, RestorePoint};
+use std::collections::BTreeMap;
 
 impl Service {
     /// Lists a database's backups, the newest first, at one destination or at all.
@@ -37,7 +39,10 @@ impl Service {
     pub fn destinations(&self, database: &str) -> Result<Vec<DestinationView>, ServiceError> {
         let catalog = self.core.catalog();
         let database = catalog.database(database)?;
-        Ok(destination::named(&catalog.roots(database)).iter().map(|one| one.view(&database.name)).collect())
+        Ok(destination::named(&catalog.spots_of(database))
+            .iter()
+            .map(|one| one.view(&database.name))
+            .collect())
     }
 
     /// Returns what stock restic needs to open a database's repository.
@@ -51,10 +56,23 @@ impl Service {
     ) -> Result<ResticAccess, ServiceError> {
         let (database, mut destinations) = self.meant(database, destination)?;
         match (destinations.pop(), destinations.is_empty()) {
-            (Some(only), true) => Ok(ResticAccess {
-                repository: only.view(&database.name).address,
-                password: work::password_at(&self.core, &database, &only.root),
-            }),
+            (Some(only), true) => {
+                let form = restic::form(&only.spot, database.name.as_str())?;
+                let mut access = ResticAccess {
+                    repository: form.repository,
+                    password: work::password_at(&self.core, &database, &only.spot.address),
+                    environment: BTreeMap::new(),
+                    secrets: BTreeMap::new(),
+                };
+                for (name, value, secret) in form.environment {
+                    if secret {
+                        access.secrets.insert(name.to_owned(), value);
+                    } else {
+                        access.environment.insert(name.to_owned(), value.expose().to_owned());
+                    }
+                }
+                Ok(access)
+            }
             _ => Err(ServiceError::invalid(
                 "Destination",
                 format!(

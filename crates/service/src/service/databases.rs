@@ -7,8 +7,8 @@ use crate::error::{ErrorKind, ServiceError};
 use crate::job::Job;
 use crate::location::{self, LocatedPoint};
 use crate::request::RestoreInto;
+use larder_model::task::DestinationSettings;
 use larder_model::{OperationId, OperationKind, Secret};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 impl Service {
@@ -34,14 +34,14 @@ impl Service {
         embedded::delete(&self.core, names, hard_delete).await
     }
 
-    /// Lists the backups at a path of this host, the newest first: those of the repository there, or of every
-    /// repository in the directory. `key` is tried before the keys that the server knows.
+    /// Lists the backups at a destination, the newest first: those of the repository there, or of every repository in the
+    /// folder. `key` is tried before the keys that the server knows.
     ///
     /// # Errors
-    /// There is no such directory, or a repository in it cannot be read.
+    /// The settings do not say where it is, it cannot be reached, or a repository in it cannot be read.
     pub async fn restore_points(
         &self,
-        location: PathBuf,
+        location: DestinationSettings,
         key: Option<Secret>,
     ) -> Result<Vec<LocatedPoint>, ServiceError> {
         location::points(&self.core, location, key).await
@@ -59,12 +59,13 @@ impl Service {
             .parse::<larder_model::DatabaseName>()
             .map_err(|error| ServiceError::refused(ErrorKind::BadName, error.to_string()))?;
         let passwords = location::passwords(core, request.key);
-        let path = request.location.clone();
-        let found = tokio::task::spawn_blocking(move || location::repositories(&path, &passwords));
+        let spot = location::spot(core, request.location)?;
+        let shown = spot.address.clone();
+        let site = crate::work::site(core);
+        let found = tokio::task::spawn_blocking(move || location::repositories(&site, &spot, &passwords));
         let found = found.await.map_err(|error| {
             ServiceError::conflict(format!("looking for backups ended by a fault of the program: {error}"))
         })??;
-        let shown = request.location.display();
         let from = match <[_; 1]>::try_from(found) {
             Ok([only]) => only,
             Err(none) if none.is_empty() => {

@@ -2,12 +2,14 @@
 
 mod backups;
 mod databases;
+mod destinations;
 mod operations;
 mod sources;
 mod tasks;
 pub(crate) mod work;
 
 use crate::catalog::Catalog;
+use crate::connections::Connections;
 use crate::core::Core;
 use crate::destination::{self, Destination};
 use crate::error::ServiceError;
@@ -15,9 +17,10 @@ use crate::operations::Operations;
 use crate::seal::Sealer;
 use crate::settings::Settings;
 use crate::view::Overview;
-use crate::{discovery, progress, scheduler, staging};
+use crate::{discovery, progress, remembered, scheduler, staging};
 use larder_model::{Clock, Database, Secret};
-use larder_state::State;
+use larder_state::{State, Write};
+use larder_storage::{Connector, PatienceSettings};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 
@@ -45,7 +48,20 @@ impl Service {
         staging::empty(&settings.staging_directory).await?;
         let catalog = Catalog::load(&*state, &Sealer::new(&key), &settings.time_zone).await?;
         let (operations, ended) = Operations::load(&*state, clock.now()).await?;
-        let core = Arc::new(Core::new(settings, state, clock, key, catalog, operations));
+        let forgotten: Vec<Write> =
+            catalog.forgotten_spots().iter().flat_map(|address| remembered::removal(address)).collect();
+        let patience = PatienceSettings {
+            upload: settings.upload_limit.clone(),
+            download: settings.download_limit.clone(),
+            zone: settings.time_zone.clone(),
+            ..PatienceSettings::default()
+        };
+        let connector = Connector::new(settings.connector.clone())?;
+        let connections = Connections::new(connector, patience, Arc::clone(&clock));
+        let core = Arc::new(Core::new(settings, state, clock, key, catalog, operations, connections));
+        if !forgotten.is_empty() {
+            core.store(forgotten).await?;
+        }
         if !ended.is_empty() {
             tracing::warn!(count = ended.len(), "the last server stopped while operations ran or waited");
             core.store(ended).await?;
@@ -114,7 +130,7 @@ impl Service {
     ) -> Result<(Arc<Database>, Vec<Destination>), ServiceError> {
         let catalog = self.core.catalog();
         let database = Arc::clone(catalog.database(database)?);
-        let all = destination::named(&catalog.roots(&database));
+        let all = destination::named(&catalog.spots_of(&database));
         let destinations = destination::select(all, destination, &database.name)?;
         Ok((database, destinations))
     }

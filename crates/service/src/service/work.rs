@@ -190,7 +190,7 @@ impl Service {
         self.enqueue_one(OperationKind::Check, database, Some(Lane::Proof), job).await
     }
 
-    async fn enqueue_one(
+    pub(super) async fn enqueue_one(
         &self,
         kind: OperationKind,
         database: Arc<Database>,

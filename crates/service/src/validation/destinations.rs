@@ -4,9 +4,12 @@ use crate::core::Core;
 use crate::derivation::same_name;
 use crate::destination;
 use crate::error::{ErrorKind, ServiceError};
+use crate::limits::Limits;
 use crate::settings::Settings;
+use crate::spot;
 use larder_model::task::{
-    BackupConfiguration, BackupUploadMode, Block, DestinationKind, LocalSettings, S3Settings,
+    BackupConfiguration, BackupUploadMode, Block, DestinationKind, DestinationSettings, LocalSettings,
+    S3Settings,
 };
 use std::path::{Component, Path, PathBuf};
 
@@ -125,10 +128,22 @@ pub(crate) fn check_remote(backup: &BackupConfiguration) -> Result<(), ServiceEr
                 }
                 check_no_password("FtpSettings.Url", url)?;
             }
+            Block::Sftp(sftp) => check_url("SftpSettings.Url", &sftp.url, &["sftp"])?,
+            Block::WebDav(dav) => check_url("WebDavSettings.Url", &dav.url, &["https", "http"])?,
             Block::Local(_) | Block::Glacier(_) => {}
         }
     }
     Ok(())
+}
+
+fn check_url(field: &'static str, url: &Option<String>, schemes: &[&str]) -> Result<(), ServiceError> {
+    let url = url.as_deref().unwrap_or_default().trim();
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if !scheme.is_some_and(|scheme| schemes.contains(&scheme.as_str())) {
+        let schemes = schemes.iter().map(|scheme| format!("{scheme}://")).collect::<Vec<_>>().join(" or ");
+        return Err(ServiceError::invalid(field, format!("'{url}' is no address; it begins with {schemes}")));
+    }
+    check_no_password(field, url)
 }
 
 fn check_s3(s3: &S3Settings) -> Result<(), ServiceError> {
@@ -198,58 +213,34 @@ pub(crate) fn check_further(core: &Core, backup: &BackupConfiguration) -> Result
             }
         }
     }
-    let locals = backup.live().into_iter().filter_map(|(_, block)| match block {
-        Block::Local(local) if block.script().is_none() => destination::path(local).map(destination::root),
-        _ => None,
-    });
     let mut seen: Vec<String> = Vec::new();
-    for root in locals {
-        if seen.contains(&root) {
-            let message = format!("two destinations are the same folder '{root}'; take one out");
+    for (_, spot) in spot::known(backup) {
+        if seen.contains(&spot.address) {
+            let message = format!("two destinations are the same place '{}'; take one out", spot.address);
             return Err(ServiceError::invalid(FIELD, message));
         }
-        if core.settings.staging_directory.starts_with(&root)
-            || Path::new(&root).starts_with(&core.settings.staging_directory)
+        if let Some(root) = spot.directory()
+            && (core.settings.staging_directory.starts_with(root)
+                || root.starts_with(&core.settings.staging_directory))
         {
-            let message = format!("'{root}' is where Larder works; choose another folder for backups");
+            let message =
+                format!("'{}' is where Larder works; choose another folder for backups", root.display());
             return Err(ServiceError::invalid(FOLDER, message));
         }
-        seen.push(root);
+        seen.push(spot.address.clone());
     }
     Ok(())
 }
 
-/// Holds destinations against what the administrator of the host allows.
+/// Holds destinations against what the administrator of the host allows. Local folders were held against it when they
+/// were settled.
 pub(crate) fn check_allowed(settings: &Settings, backup: &BackupConfiguration) -> Result<(), ServiceError> {
+    let limits = Limits::of(settings);
     for (_, block) in backup.live() {
-        if let Some(allowed) = &settings.allowed_destinations
-            && !allowed.contains(&block.kind())
-        {
-            let names = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let remedy = match allowed.is_empty() {
-                true => "the administrator allows no backups on this server".to_owned(),
-                false => format!("the administrator of this server allows only: {names}"),
-            };
-            return Err(ServiceError::invalid(
-                block.kind().key(),
-                format!("a destination of the kind {} is not allowed; {remedy}", block.kind()),
-            ));
-        }
-        let region = match block {
-            Block::S3(s3) => s3.aws_region_name.as_deref(),
-            Block::Glacier(glacier) => glacier.aws_region_name.as_deref(),
-            _ => None,
-        };
-        if let (Some(allowed), Some(region)) = (&settings.allowed_aws_regions, region)
-            && !allowed.iter().any(|one| same_name(one, region))
-        {
-            return Err(ServiceError::invalid(
-                block.kind().key(),
-                format!(
-                    "the AWS region '{region}' is not allowed; the administrator of this server allows only: {}",
-                    allowed.join(", ")
-                ),
-            ));
+        let refused = |message: String| ServiceError::invalid(block.kind().key(), message);
+        limits.kind(block.kind()).map_or(Ok(()), |message| Err(refused(message)))?;
+        for (_, settings) in DestinationSettings::from(block).each() {
+            limits.region(settings.block()).map_or(Ok(()), |message| Err(refused(message)))?;
         }
     }
     Ok(())

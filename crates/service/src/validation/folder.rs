@@ -14,7 +14,7 @@ const LONGEST_TRY: Duration = Duration::from_secs(10);
 /// Tries every local root that is known now; nothing is left behind, so that the first backup makes the root and
 /// from then on knows it.
 pub(crate) async fn check_writable(backup: &BackupConfiguration) -> Result<(), ServiceError> {
-    let roots: Vec<PathBuf> = destination::roots(backup).into_keys().map(PathBuf::from).collect();
+    let roots = destination::directories(backup);
     let tried = tokio::task::spawn_blocking(move || {
         roots.into_iter().find_map(|root| try_out(&root).err().map(|cause| (root, cause)))
     });
@@ -40,6 +40,16 @@ pub(crate) async fn check_writable(backup: &BackupConfiguration) -> Result<(), S
         Err(error) => Err(ServiceError::conflict(format!(
             "trying the folder out ended by a fault of the program: {error}; please report it"
         ))),
+    }
+}
+
+/// Tries a folder out; the error is the middle of a sentence.
+pub(crate) async fn try_folder(root: PathBuf) -> Result<(), String> {
+    let tried = tokio::task::spawn_blocking(move || try_out(&root).map_err(|error| error.to_string()));
+    match tokio::time::timeout(LONGEST_TRY, tried).await {
+        Ok(Ok(tried)) => tried,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("its disk does not answer within {} s", LONGEST_TRY.as_secs())),
     }
 }
 

@@ -6,6 +6,8 @@ mod destinations;
 mod encryption;
 mod folder;
 
+pub(crate) use folder::try_folder;
+
 use crate::core::Core;
 use crate::error::{ErrorKind, ServiceError};
 use crate::tasks::naming;

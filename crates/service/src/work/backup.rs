@@ -1,26 +1,27 @@
 //! One backup: every destination opened, the source read once, the engine's word awaited, each snapshot written.
 
-use crate::destination::Target;
+use crate::destination::{Destination, Target};
 use crate::error::ServiceError;
 use crate::identity::TaskUid;
 use crate::job::{Done, GoodBackup, Verdict};
+use crate::limits::Limits;
 use crate::retention::Policy;
 use crate::staging::Staging;
 use crate::view::FailureCause;
 use crate::work::mark::{Mark, Note};
+use crate::work::placing::Aim;
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
-use crate::work::vault::{Found, Vault};
-use crate::work::{Known, Order, heal, retain, shrink};
+use crate::work::vault::{Found, Vault, look_at};
+use crate::work::{Known, Order, Place, heal, placing, retain, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration, Periodicity};
-use larder_model::{BackupKind, Database, Secret, Source};
+use larder_model::{BackupKind, Counters, Database, Secret, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -51,12 +52,10 @@ pub(crate) struct Backup {
     pub(crate) targets: Vec<Target>,
     /// What the repositories are made and opened with.
     pub(crate) password: Secret,
-    /// Which roots hold repositories already.
+    /// Which addresses hold repositories already.
     pub(crate) known: Known,
-    /// Where scripts may lie.
-    pub(crate) script_directories: Vec<PathBuf>,
-    /// Where local destinations must lie.
-    pub(crate) local_root: Option<PathBuf>,
+    /// What the administrator allows destinations to be.
+    pub(crate) limits: Limits,
 }
 
 /// A destination that takes part.
@@ -147,10 +146,10 @@ impl Backup {
         if parts.is_empty() {
             return Err(Stop::Failed(errors(account)));
         }
-        let roots = parts.iter().map(|part| part.vault.place.destination.root.clone()).collect();
+        let spots = parts.iter().map(|part| Arc::clone(&part.vault.place.destination.spot)).collect();
         let kind = self.kind_for(order, &parts);
         if kind == BackupKind::Incremental
-            && parts.len() == self.targets.len()
+            && parts.len() == account.outcomes.len()
             && let Some(good) = self.unchanged(order, &parts)?
         {
             for (outcome, part) in account.outcomes.iter_mut().zip(&parts) {
@@ -163,13 +162,13 @@ impl Backup {
                 kind: Some(kind),
                 unchanged: true,
                 good: Some(good),
-                roots,
+                spots,
                 ..Done::default()
             });
         }
         let written = self.write(order, &parts, kind)?;
         let mut done = self.judge(order, &parts, kind, &written, account);
-        done.roots = roots;
+        done.spots = spots;
         done.messages.extend(written.report.messages);
         self.heal(order, &parts, account);
         if done.verdict == Verdict::Completed {
@@ -197,35 +196,46 @@ impl Backup {
         let members: Vec<_> =
             sound.map(|part| heal::Member { vault: &part.vault, before: &part.before }).collect();
         let task = (self.task, self.settings.name.as_str());
-        heal::apply(order, &members, task, self.policy.as_ref(), &mut account.messages);
+        // Counters of its own: this is no progress of the backup.
+        let counters = Counters::default();
+        let messages = &mut account.messages;
+        let mut told = heal::Told { messages, failed: Vec::new(), counters: &counters, only: None };
+        heal::apply(order, &members, task, self.policy.as_ref(), &mut told);
     }
 
     /// Opens every destination; one that fails is out of this run, and says so.
     fn open(&self, order: &Order, account: &mut Account) -> Vec<Part> {
+        let place = |aim: &Aim| {
+            let spot = aim.spot.clone()?;
+            let destination = Destination { name: aim.name.clone(), spot };
+            Ok(self.known.place(destination, vec![self.password.clone()]))
+        };
+        let aims = placing::aims(&self.targets, &self.limits, &order.live.cancel);
+        let places: Vec<Result<Place, String>> = aims.iter().map(place).collect();
+        let looks = look_at(&order.site, &self.database, &places);
+        // What is made anew shares the key of what is there already, wherever in the list that is.
+        let known = looks.iter().flatten().find_map(|look| look.repository.clone());
         let mut parts: Vec<Part> = Vec::new();
-        for target in &self.targets {
-            let first = parts.first().map(|part| part.vault.repository.clone());
-            let taken: Vec<&str> =
-                parts.iter().map(|part| part.vault.place.destination.root.as_str()).collect();
-            let opened = self.place(target, &taken, &order.live.cancel).and_then(|place| {
-                let messages = &mut account.messages;
-                let vault = order.site.open_or_create(&place, &self.database, first.as_ref(), messages);
-                let opened =
-                    vault.and_then(|vault| Ok(Part { before: vault.snapshots(&order.site)?, vault }));
-                opened.map_err(|error| error.to_string())
+        for ((aim, place), look) in aims.into_iter().zip(&places).zip(looks) {
+            let first = known.clone().or_else(|| parts.first().map(|part| part.vault.repository.clone()));
+            let opened = place.as_ref().map_err(String::clone).and_then(|place| {
+                let settled = look.and_then(|look| {
+                    order.site.settle(place, &self.database, look, first.as_ref(), &mut account.messages)
+                });
+                settled.map_err(|error| error.to_string())
             });
             let mut outcome = DestinationOutcome {
-                destination: target.name.clone(),
-                kind: Some(target.kind),
+                destination: aim.name,
+                kind: Some(aim.kind),
                 address: None,
                 backup: None,
                 bytes_stored: 0,
                 error: None,
             };
             match opened {
-                Ok(part) => {
-                    outcome.address = Some(part.vault.place.destination.view(&self.database.name).address);
-                    parts.push(part);
+                Ok((vault, before)) => {
+                    outcome.address = Some(vault.place.destination.view(&self.database.name).address);
+                    parts.push(Part { vault, before });
                 }
                 Err(error) => outcome.error = Some(error),
             }
@@ -283,8 +293,8 @@ impl Backup {
         let staging = Staging::create(&order.site.staging, order.id)?;
         let targets: Vec<Repository> = parts.iter().map(|part| part.vault.repository.clone()).collect();
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
-        let names: Vec<String> = parts.iter().map(|part| part.vault.place.destination.name.clone()).collect();
-        counters.set_destinations(&names);
+        let destinations = parts.iter().map(|part| &part.vault.place.destination);
+        counters.set_destinations(destinations.map(|one| (one.name.clone(), Some(one.spot.kind()))));
         let mut writer =
             BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();

@@ -1,5 +1,6 @@
 //! A destination that missed runs gets the backups it lacks from another one: the source is not read for them again.
 
+use crate::derivation::same_name;
 use crate::identity::TaskUid;
 use crate::retention::{Candidate, Policy, removable};
 use crate::work::vault::{Found, Vault};
@@ -18,6 +19,15 @@ pub(crate) struct Member<'a> {
     pub(crate) before: &'a [Found],
 }
 
+/// What a healing says, and to which destination alone it may be limited.
+pub(crate) struct Told<'a> {
+    pub(crate) messages: &'a mut Vec<String>,
+    /// The destinations that still lack something.
+    pub(crate) failed: Vec<String>,
+    pub(crate) counters: &'a Counters,
+    pub(crate) only: Option<&'a str>,
+}
+
 /// Brings the backups of a task to the destinations that lack them.
 ///
 /// Told by the lists that the run has read anyway, so it costs nothing where nothing lacks. What the task's policy would
@@ -28,7 +38,7 @@ pub(crate) fn apply(
     members: &[Member<'_>],
     task: (TaskUid, &str),
     policy: Option<&Policy>,
-    messages: &mut Vec<String>,
+    told: &mut Told<'_>,
 ) {
     let mut all: Vec<&Found> = Vec::new();
     for found in members.iter().flat_map(|member| member.before) {
@@ -48,8 +58,11 @@ pub(crate) fn apply(
         if lacking.is_empty() || order.live.cancel.is_canceled() {
             continue;
         }
+        if told.only.is_some_and(|only| !same_name(only, &member.vault.place.destination.name)) {
+            continue;
+        }
         let others = members.iter().enumerate().filter(|(other, _)| *other != number);
-        heal(order, member, others.map(|(_, other)| other), &lacking, messages);
+        heal(order, member, others.map(|(_, other)| other), &lacking, told);
     }
 }
 
@@ -59,7 +72,7 @@ fn heal<'a>(
     member: &Member<'_>,
     others: impl Iterator<Item = &'a Member<'a>>,
     lacking: &[&Found],
-    messages: &mut Vec<String>,
+    told: &mut Told<'_>,
 ) {
     let (mut sources, mut names): (Vec<Repository>, Vec<BackupId>) = (Vec::new(), Vec::new());
     for other in others {
@@ -70,10 +83,10 @@ fn heal<'a>(
     }
     let options = HealOptions { backups: Some(names), ..HealOptions::default() };
     let place = &member.vault.place.destination.name;
-    // Counters of its own: this is no progress of the backup.
-    let counters = Counters::default();
-    match member.vault.repository.heal_from(&sources, &options, &order.live.cancel, &counters) {
+    let Told { messages, failed, counters, .. } = told;
+    match member.vault.repository.heal_from(&sources, &options, &order.live.cancel, counters) {
         Ok(summary) => {
+            failed.extend((!summary.failures.is_empty()).then(|| place.clone()));
             if !summary.backups.is_empty() {
                 messages.push(format!(
                     "{place}: {} that it lacked brought from the other destinations, {} bytes copied",
@@ -91,10 +104,13 @@ fn heal<'a>(
                 ));
             }
         }
-        Err(error) => messages.push(format!(
-            "{place}: {} that it lacks could not be brought yet: {error}",
-            backups(lacking.len())
-        )),
+        Err(error) => {
+            failed.push(place.clone());
+            messages.push(format!(
+                "{place}: {} that it lacks could not be brought yet: {error}",
+                backups(lacking.len())
+            ));
+        }
     }
 }
 

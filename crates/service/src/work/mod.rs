@@ -4,10 +4,13 @@ mod adopt;
 mod backup;
 pub(crate) mod candidates;
 pub(crate) mod check;
+pub(crate) mod compare;
 mod heal;
 pub(crate) mod listing;
 mod mark;
-mod placing;
+mod mend;
+pub(crate) mod owners;
+pub(crate) mod placing;
 mod reader;
 pub(crate) mod restore;
 mod retain;
@@ -15,10 +18,12 @@ mod script;
 mod shrink;
 mod sink;
 mod throttle;
+pub(crate) mod trial;
 mod vault;
 mod verify;
 
 use crate::catalog::Catalog;
+use crate::connections::Connections;
 use crate::core::Core;
 use crate::credentials;
 use crate::destination::{self, Destination};
@@ -26,6 +31,7 @@ use crate::embedded;
 use crate::error::ServiceError;
 use crate::identity::TaskKey;
 use crate::job::{Cause, Done, Job};
+use crate::limits::Limits;
 use crate::operations::Live;
 use crate::plan::Plan;
 use crate::retention::Policy;
@@ -45,9 +51,12 @@ pub(crate) struct Site {
     pub(crate) handle: Handle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ring: KeyRing,
+    pub(crate) connections: Connections,
     pub(crate) hostname: String,
     pub(crate) username: String,
     pub(crate) identifier: String,
+    /// Every name under which this installation makes backups: its own, and those that tasks give it.
+    pub(crate) own_identifiers: HashSet<String>,
     /// The zone that snapshots show their time in.
     pub(crate) time_zone: TimeZone,
     pub(crate) staging: PathBuf,
@@ -60,7 +69,7 @@ pub(crate) struct Site {
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) destination: Destination,
-    /// Whether any backup was ever written below this root: then a root that is not there is a fault, perhaps a
+    /// Whether any backup was ever written below this address: then a root that is not there is a fault, perhaps a
     /// disk that is not mounted, and is never made anew.
     pub(crate) root_known: bool,
     /// Whether backups of this database were written there.
@@ -87,6 +96,7 @@ pub(crate) enum What {
     Adopt(adopt::Adopt),
     Verify(verify::Verify),
     Check(check::Check),
+    Mend(mend::Mend),
 }
 
 /// Gathers everything an operation needs, as it is at its start.
@@ -123,6 +133,7 @@ pub(crate) fn prepare(
             read_data: *read_data,
             places: places(core, database, destinations.clone()),
         }),
+        Job::Heal { database, destination } => What::Mend(mend(core, database, destination.clone())),
     };
     let mut site = site(core);
     if let What::Backup(backup) = &what
@@ -157,8 +168,7 @@ fn backup(
         task: key.task,
         targets: destination::targets(&settings.backup),
         password: credentials::password(&settings.backup, &core.key),
-        script_directories: core.settings.script_directories.clone(),
-        local_root: core.settings.local_root.clone(),
+        limits: Limits::of(&core.settings),
         database,
         source,
         policy: Policy::of(&settings, &core.settings.time_zone),
@@ -171,17 +181,41 @@ fn backup(
     })
 }
 
+fn mend(core: &Core, database: &Arc<Database>, only: Option<String>) -> mend::Mend {
+    let catalog = core.catalog();
+    let of_task = |plan: &Arc<Plan>| mend::OfTask {
+        uid: plan.uid,
+        name: plan.periodic().name.clone(),
+        targets: destination::targets(&plan.periodic().backup),
+        password: credentials::password(&plan.periodic().backup, &core.key),
+        policy: Policy::of(plan.periodic(), &core.settings.time_zone),
+    };
+    mend::Mend {
+        database: Arc::clone(database),
+        tasks: catalog.plans_of(database).map(of_task).collect(),
+        known: Known::of(&catalog, database),
+        limits: Limits::of(&core.settings),
+        only,
+    }
+}
+
 /// Hands out the tools.
 pub(crate) fn site(core: &Core) -> Site {
     let suspicious =
         core.catalog().verified.iter().filter(|(_, equal)| !**equal).map(|(id, _)| id.clone()).collect();
+    let catalog = core.catalog();
+    let of_tasks = catalog.all_plans().filter_map(|plan| plan.periodic().backup.identifier.clone());
+    let own_identifiers = of_tasks.chain([core.settings.identifier.clone()]).collect();
+    drop(catalog);
     Site {
         handle: core.runtime.clone(),
         clock: Arc::clone(&core.clock),
         ring: core.ring.clone(),
+        connections: core.connections.clone(),
         hostname: core.settings.hostname.clone(),
         username: core.settings.username.clone(),
         identifier: core.settings.identifier.clone(),
+        own_identifiers,
         time_zone: core.settings.time_zone.clone(),
         staging: core.settings.staging_directory.clone(),
         own_directories: core.own_directories(),
@@ -189,7 +223,7 @@ pub(crate) fn site(core: &Core) -> Site {
     }
 }
 
-/// The roots that hold repositories.
+/// The addresses that hold repositories.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     /// Of any database.
@@ -209,8 +243,8 @@ impl Known {
     /// Adds what is known of a destination.
     pub(crate) fn place(&self, destination: Destination, passwords: Vec<Secret>) -> Place {
         Place {
-            root_known: self.all.contains(&destination.root),
-            database_known: self.own.contains(&destination.root),
+            root_known: self.all.contains(&destination.spot.address),
+            database_known: self.own.contains(&destination.spot.address),
             destination,
             passwords,
         }
@@ -225,10 +259,10 @@ pub(crate) fn places(core: &Core, database: &Database, destinations: Vec<Destina
     destinations.into_iter().map(|destination| known.place(destination, passwords.clone())).collect()
 }
 
-/// Returns the password of a database's repository below a root: that of the task that writes there, or the server's.
-pub(crate) fn password_at(core: &Core, database: &Database, root: &str) -> Secret {
+/// Returns the password of a database's repository at an address: that of the task that writes there, or the server's.
+pub(crate) fn password_at(core: &Core, database: &Database, address: &str) -> Secret {
     let catalog = core.catalog();
-    let there = |plan: &&Arc<Plan>| destination::roots(&plan.periodic().backup).contains_key(root);
+    let there = |plan: &&Arc<Plan>| catalog.aims_of(plan).iter().any(|(_, spot)| spot.address == address);
     catalog
         .plans_of(database)
         .find(there)
@@ -259,6 +293,7 @@ impl Order {
             What::Adopt(adopt) => adopt.run(&self),
             What::Verify(verify) => verify.run(&self),
             What::Check(check) => check.run(&self),
+            What::Mend(mend) => mend.run(&self),
         }
     }
 }

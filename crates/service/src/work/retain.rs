@@ -21,9 +21,15 @@ pub(crate) fn apply(
     let Some(policy) = policy else { return Vec::new() };
     let place = &vault.place.destination.name;
     match remove(order, vault, task, policy) {
-        Ok(removed) if removed.is_empty() => removed,
-        Ok(removed) => {
+        Ok((removed, _)) if removed.is_empty() => removed,
+        Ok((removed, others)) => {
             messages.push(format!("{place}: {} that no rule keeps any more removed", backups(removed.len())));
+            if others {
+                messages.push(format!(
+                    "{place}: another installation writes to the same repository, so the space is not freed"
+                ));
+                return removed;
+            }
             match prune(order, vault) {
                 Ok(freed_bytes) => messages.push(format!("{place}: {freed_bytes} bytes freed")),
                 Err(error) => messages
@@ -56,20 +62,22 @@ pub(crate) fn is_of(found: &Found, (uid, name): (TaskUid, &str)) -> bool {
     found.mark.task_uid.map_or_else(|| found.mark.task.as_deref() == Some(name), |its| its == uid)
 }
 
+/// Returns what it removed, and whether another installation writes to the same repository.
 fn remove(
     order: &Order,
     vault: &Vault,
     task: (TaskUid, &str),
     policy: &Policy,
-) -> Result<Vec<BackupId>, crate::error::ServiceError> {
+) -> Result<(Vec<BackupId>, bool), crate::error::ServiceError> {
     let found = vault.snapshots(&order.site)?;
+    let others = !vault.others.is_empty() || found.iter().any(|found| order.site.is_others(found));
     let ours = found.iter().filter(|found| order.site.is_ours(found) && is_of(found, task));
     let candidates: Vec<Candidate> = ours.map(candidate).collect();
     let removable = removable(&candidates, policy, order.site.clock.now());
     if !removable.is_empty() {
         vault.repository.remove_snapshots(&removable)?;
     }
-    Ok(removable)
+    Ok((removable, others))
 }
 
 /// Frees the space of what no backup needs; returns how many bytes there are fewer.

@@ -4,18 +4,37 @@ use crate::credentials;
 use crate::error::ServiceError;
 use crate::request::BackupChoice;
 use crate::work::mark::{Mark, Note};
+use crate::work::owners::{self, Writers};
 use crate::work::{Place, Site};
+use larder_model::task::DestinationKind;
 use larder_model::{BackupId, BackupQuality, Cancel, Database};
 use larder_repository::{Presence, Repository, RepositoryError, Snapshot, probe};
-use larder_storage::{Folder, Local, Storage};
-use std::path::Path;
-use std::sync::Arc;
+use larder_storage::{Folder, Local, Storage, StorageError, StorageErrorKind};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+/// How long destinations that do not answer are waited for once another one has.
+const STRAGGLERS: Duration = Duration::from_secs(20);
 
 /// An open repository, with what lies in it.
 #[derive(Debug)]
 pub(crate) struct Vault {
     pub(crate) place: Place,
     pub(crate) repository: Repository,
+    /// Other installations that write to the same repository, as far as notes at the destination say.
+    pub(crate) others: Vec<String>,
+}
+
+/// What a look at a destination found.
+#[derive(Debug)]
+pub(crate) struct Look {
+    root: Arc<dyn Storage>,
+    storage: Arc<dyn Storage>,
+    writers: Writers,
+    /// The repository, where there is one.
+    pub(crate) repository: Option<Repository>,
+    /// What lies in it, the newest first.
+    before: Vec<Found>,
 }
 
 /// One snapshot with what Larder knows of it.
@@ -41,9 +60,9 @@ impl From<RepositoryError> for ServiceError {
 impl Site {
     /// Opens a database's repository.
     pub(crate) fn open(&self, place: &Place, database: &Database) -> Result<Vault, ServiceError> {
-        let storage = folder(database, Local::open(&place.destination.root)?);
+        let storage = folder(database, self.connections.open(&place.destination.spot)?);
         let repository = self.open_with_any(place, &storage)?;
-        Ok(Vault { place: place.clone(), repository })
+        Ok(Vault { place: place.clone(), repository, others: Vec::new() })
     }
 
     /// Opens a repository with the first password that fits.
@@ -63,26 +82,48 @@ impl Site {
         Err(refused.unwrap_or_else(unknown).into())
     }
 
-    /// Opens a database's repository, and makes it where there is none. A second destination shares the first's
-    /// master key, so that each byte is encrypted once; what was worth telling goes to `messages`.
-    pub(crate) fn open_or_create(
-        &self,
-        place: &Place,
-        database: &Database,
-        first: Option<&Repository>,
-        messages: &mut Vec<String>,
-    ) -> Result<Vault, ServiceError> {
-        let root = Path::new(&place.destination.root);
-        let root = if place.root_known { Local::open(root)? } else { Local::create(root)? };
-        let storage = folder(database, root);
-        let clock = Arc::clone(&self.clock);
+    /// Looks at what lies at a destination, and opens a database's repository where there is one. Waits for the
+    /// destination and for nothing else, so that several can be looked at together.
+    pub(crate) fn look(&self, place: &Place, database: &Database) -> Result<Look, ServiceError> {
+        let spot = &place.destination.spot;
+        if let Some(directory) = spot.directory().filter(|_| !place.root_known) {
+            Local::create(directory)?;
+        }
+        let root = self.connections.open(spot)?;
+        let storage = folder(database, Arc::clone(&root));
+        let writers = self.writers(&*root, &database.name)?;
         let repository = match probe(&self.handle, &*storage)? {
-            Presence::Repository => self.open_with_any(place, &storage)?,
+            Presence::Repository => Some(self.open_with_any(place, &storage)?),
             Presence::Foreign { example } => {
                 let destination = storage.describe();
                 return Err(RepositoryError::Foreign { destination, example }.into());
             }
             Presence::Empty => {
+                self.expect_root(place, &*root)?;
+                None
+            }
+        };
+        let before = match &repository {
+            Some(repository) => self.judge_all(repository.snapshots()?),
+            None => Vec::new(),
+        };
+        Ok(Look { root, storage, writers, repository, before })
+    }
+
+    /// Makes the repository where a look found none. A second destination shares the first's master key, so that each byte
+    /// is encrypted once; what is worth telling goes to `messages`.
+    pub(crate) fn settle(
+        &self,
+        place: &Place,
+        database: &Database,
+        look: Look,
+        first: Option<&Repository>,
+        messages: &mut Vec<String>,
+    ) -> Result<(Vault, Vec<Found>), ServiceError> {
+        let Look { root, storage, writers, repository, before } = look;
+        let repository = match repository {
+            Some(repository) => repository,
+            None => {
                 if place.database_known {
                     messages.push(format!(
                         "the earlier backups at {} are gone; a new repository was made there",
@@ -93,13 +134,54 @@ impl Site {
                     return Err(RepositoryError::WrongKey { destination: storage.describe() }.into());
                 };
                 let credentials = credentials::of(password);
+                let clock = Arc::clone(&self.clock);
                 match first {
                     Some(first) => first.create_twin(storage, &credentials)?,
                     None => Repository::create_with(&self.handle, storage, &credentials, &self.ring, clock)?,
                 }
             }
         };
-        Ok(Vault { place: place.clone(), repository })
+        if !writers.own
+            && let Err(error) = self.sign(&*root, database)
+        {
+            messages.push(format!(
+                "{}: other installations cannot see that this one writes there: {error}",
+                place.destination.name
+            ));
+        }
+        if !writers.others.is_empty() {
+            messages.push(format!(
+                "{}: backups of {} by another installation ({}) lie in the same repository; they are left as they are, and space is not freed there; give each installation a folder of its own",
+                place.destination.name,
+                database.name,
+                writers.others.join(", ")
+            ));
+        }
+        Ok((Vault { place: place.clone(), repository, others: writers.others }, before))
+    }
+
+    /// Makes sure that a folder of another host, where backups lay, is there: where nothing at all is left, a disk may not
+    /// be mounted, and the folder is not made anew.
+    fn expect_root(&self, place: &Place, root: &dyn Storage) -> Result<(), ServiceError> {
+        let is_folder = matches!(
+            place.destination.spot.kind(),
+            DestinationKind::Ftp | DestinationKind::Sftp | DestinationKind::WebDav
+        );
+        if !is_folder || !place.root_known {
+            return Ok(());
+        }
+        let notes = self.handle.block_on(owners::notes(root))?;
+        if !notes.databases.is_empty() {
+            return Ok(());
+        }
+        Err(StorageError::new(
+            StorageErrorKind::NotFound,
+            "open",
+            "",
+            root.describe(),
+            "backups were written there, and now nothing of them is left; check that the disk is mounted on that server, or write to another folder",
+        )
+        .into())
     }
 
     /// Opens every destination that can be opened; an error only where none can.
@@ -119,8 +201,62 @@ impl Site {
     }
 }
 
-fn folder(database: &Database, root: Local) -> Arc<dyn Storage> {
-    Arc::new(Folder::new(Arc::new(root), database.name.as_str()))
+fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    Arc::new(Folder::new(root, database.name.as_str()))
+}
+
+/// Looks at every destination at the same time. Once one has answered, those that have not within [`STRAGGLERS`] are left
+/// out, so that one that is down holds up no other. A place that is not known says why in its own words.
+pub(crate) fn look_at(
+    site: &Site,
+    database: &Arc<Database>,
+    places: &[Result<Place, String>],
+) -> Vec<Result<Look, ServiceError>> {
+    if let [only] = places {
+        return vec![match only {
+            Ok(place) => site.look(place, database),
+            Err(cause) => Err(ServiceError::conflict(cause.clone())),
+        }];
+    }
+    let (sender, receiver) = mpsc::channel();
+    let mut looks: Vec<Option<Result<Look, ServiceError>>> = Vec::new();
+    for (number, place) in places.iter().enumerate() {
+        looks.push(match place {
+            Ok(place) => {
+                let (site, database, place) = (site.clone(), Arc::clone(database), place.clone());
+                let sender = sender.clone();
+                // Not waited for where it hangs; it changes nothing there.
+                std::thread::spawn(move || {
+                    // Nobody may listen any more.
+                    let _ = sender.send((number, site.look(&place, &database)));
+                });
+                None
+            }
+            Err(cause) => Some(Err(ServiceError::conflict(cause.clone()))),
+        });
+    }
+    drop(sender);
+    let mut deadline: Option<Instant> = None;
+    while looks.iter().any(Option::is_none) {
+        let answer = match deadline {
+            None => receiver.recv().ok(),
+            Some(deadline) => receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
+        };
+        let Some((number, look)) = answer else { break };
+        if look.is_ok() && deadline.is_none() {
+            deadline = Some(Instant::now() + STRAGGLERS);
+        }
+        if let Some(slot) = looks.get_mut(number) {
+            *slot = Some(look);
+        }
+    }
+    let silent = || {
+        ServiceError::conflict(format!(
+            "it gave no answer within {} s after another one had, so this run goes on without it; what it lacks is brought after a later one",
+            STRAGGLERS.as_secs()
+        ))
+    };
+    looks.into_iter().map(|look| look.unwrap_or_else(|| Err(silent()))).collect()
 }
 
 impl Vault {
@@ -158,6 +294,12 @@ impl Site {
         let quality =
             if self.suspicious.contains(&snapshot.id) { BackupQuality::Suspicious } else { mark.quality() };
         Found { snapshot, mark, quality }
+    }
+
+    /// Says whether a snapshot is a backup that another installation made.
+    pub(crate) fn is_others(&self, found: &Found) -> bool {
+        let identifier = found.mark.identifier.as_deref();
+        found.mark.larder && identifier.is_some_and(|identifier| !self.own_identifiers.contains(identifier))
     }
 
     /// Says whether a snapshot is a backup that this installation made.

@@ -7,6 +7,7 @@ use larder_model::{BackupKind, Secret};
 use larder_service::LocatedPoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// One backup that can be restored.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -38,7 +39,7 @@ impl RestorePoint {
         let point = &found.point;
         Self {
             date_time: WallStamp::utc(point.time),
-            location: found.location.display().to_string(),
+            location: found.location.clone(),
             file_name: point.id.to_string(),
             is_snapshot_restore: false,
             is_encrypted: found.is_encrypted,
@@ -51,14 +52,6 @@ impl RestorePoint {
     }
 }
 
-/// A place that may hold backups.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct PointsBody {
-    /// A repository, or a directory of them.
-    pub(crate) folder_path: Option<String>,
-}
-
 /// What is to become a database again.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", default)]
@@ -68,8 +61,10 @@ pub(crate) struct RestoreBody {
     pub(crate) kind: Option<String>,
     /// The name of the new database.
     pub(crate) database_name: Option<String>,
-    /// The repository.
+    /// The repository, where it lies in a directory.
     pub(crate) backup_location: Option<String>,
+    /// Where the repository lies otherwise: the settings of its kind of place, with the folder of the database.
+    pub(crate) settings: Option<Map<String, Value>>,
     /// The `FileName` of the restore point; the newest where nothing is said.
     pub(crate) last_file_name_to_restore: Option<String>,
     /// What opens the repository, where it is none of the keys that the server knows.

@@ -49,6 +49,15 @@ impl Default for UploadProgress {
     }
 }
 
+/// Returns how many bytes a second so many in so many milliseconds are.
+pub(crate) fn rate(bytes: u64, milliseconds: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "a rate need not be exact")]
+    match milliseconds {
+        0 => 0.0,
+        milliseconds => bytes as f64 * 1000.0 / milliseconds as f64,
+    }
+}
+
 /// When a destination last got backups, and how that went.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]

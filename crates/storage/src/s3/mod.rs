@@ -1,0 +1,23 @@
+//! A bucket of Amazon S3, or of what speaks its protocol.
+//!
+//! Plain requests: what Larder needs besides reading and writing (a storage class for each object, asking for cold objects,
+//! object lock) is a header or one more request. What differs between servers stands in `docs/s3-dialects.md`.
+
+mod bucket;
+mod call;
+mod class;
+mod cold;
+mod explain;
+#[cfg(test)]
+mod explain_tests;
+mod hosts;
+mod list;
+mod lock;
+mod multipart;
+mod place;
+mod read;
+mod storage;
+mod write;
+
+pub use hosts::s3_hosts;
+pub use storage::S3;

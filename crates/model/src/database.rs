@@ -1,7 +1,9 @@
 //! Sources and the databases found in them.
 
 use crate::name::DatabaseName;
+use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,11 +16,32 @@ pub enum EngineKind {
     Files,
     /// SQLite database files.
     Sqlite,
+    /// A PostgreSQL server.
+    Postgresql,
+    /// A MariaDB or MySQL server.
+    Mariadb,
+    /// A Redis server.
+    Redis,
+    /// A server that speaks CouchDB's protocol.
+    Couchdb,
+    /// An etcd cluster.
+    Etcd,
+    /// What a program prints.
+    Command,
 }
 
 impl EngineKind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 2] = [Self::Files, Self::Sqlite];
+    pub const ALL: [Self; 8] = [
+        Self::Files,
+        Self::Sqlite,
+        Self::Postgresql,
+        Self::Mariadb,
+        Self::Redis,
+        Self::Couchdb,
+        Self::Etcd,
+        Self::Command,
+    ];
 
     /// Returns the name used in configuration, commands and pages.
     #[must_use]
@@ -26,6 +49,12 @@ impl EngineKind {
         match self {
             Self::Files => "files",
             Self::Sqlite => "sqlite",
+            Self::Postgresql => "postgresql",
+            Self::Mariadb => "mariadb",
+            Self::Redis => "redis",
+            Self::Couchdb => "couchdb",
+            Self::Etcd => "etcd",
+            Self::Command => "command",
         }
     }
 }
@@ -38,7 +67,9 @@ impl fmt::Display for EngineKind {
 
 /// An engine that Larder does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{name}' is not an engine; the engines are files and sqlite")]
+#[error(
+    "'{name}' is not an engine; the engines are files, sqlite, postgresql, mariadb, redis, couchdb, etcd and command"
+)]
 pub struct UnknownEngine {
     /// The name as it was given.
     pub name: String,
@@ -64,9 +95,17 @@ pub struct Source {
     pub name: DatabaseName,
     /// Which engine reads it.
     pub engine: EngineKind,
-    /// For `files` the directory that is one database; for `sqlite` a database file, or a directory in which
-    /// every SQLite file found is a database. An absolute path.
-    pub path: String,
+    /// Where it is. For `files` the directory that is one database, and for `sqlite` a database file, or a directory in
+    /// which every SQLite file found is a database: absolute paths. For a server its address without a password:
+    /// `postgresql://backup@127.0.0.1:5432`. For `command` the program with its arguments.
+    #[serde(alias = "Path")]
+    pub address: String,
+    /// The password for the address, where the engine asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    /// What else the engine wants to know, by the names that its page gives: `DataDirectory`, `TlsCertificate`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
     /// Patterns left out, in gitignore syntax, besides the engine's defaults.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
@@ -93,7 +132,8 @@ pub struct Database {
     pub source: DatabaseName,
     /// The engine of that source.
     pub engine: EngineKind,
-    /// Where it is within the source, in the engine's own words: an absolute path for `files` and `sqlite`.
+    /// Where it is within the source, in the engine's own words: an absolute path for `files` and `sqlite`, the
+    /// server's own name of the database for servers.
     pub locator: String,
     /// When it was first seen.
     pub discovered: jiff::Timestamp,

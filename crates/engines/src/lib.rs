@@ -11,6 +11,8 @@ mod held;
 mod registry;
 mod sink;
 mod sqlite;
+#[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
+mod tool;
 mod walk;
 mod watch;
 mod words;

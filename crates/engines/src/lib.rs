@@ -8,11 +8,13 @@ mod engine;
 mod error;
 mod files;
 mod held;
+mod postgresql;
 mod registry;
 mod sink;
 mod sqlite;
 #[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
 mod tool;
+mod unavailable;
 mod walk;
 mod watch;
 mod words;
@@ -23,6 +25,7 @@ pub use engine::{
 };
 pub use error::{EngineError, SinkError};
 pub use files::Files;
+pub use postgresql::Postgresql;
 pub use registry::{Engines, Host};
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
 pub use sqlite::{Sqlite, create_sqlite, place_sqlite};

@@ -2,6 +2,8 @@
 
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
+use jiff::Timestamp;
+use larder_model::task::BackupType;
 use larder_model::{BackupKind, Cancel, Counters, Database, EngineKind, Source};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,28 @@ pub struct EngineCapabilities {
     pub detects_unchanged: bool,
     /// Whether an incremental reads less than a full.
     pub reads_incrementally: bool,
+    /// Whether a backup can be restored into a running server, under a new name.
+    pub restores_into_server: bool,
+    /// Whether a restore can end at any moment or position since the backup's beginning, and not only at the backup.
+    pub point_in_time: bool,
+}
+
+/// A source on this host that nobody has named yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSource {
+    /// The source as it would be added.
+    pub source: Source,
+    /// Why it is thought to be there: `listens on 127.0.0.1:5432`, `/srv/www holds 12 directories`.
+    pub reason: String,
+}
+
+/// A right that the user of a source lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingRight {
+    /// What cannot be done without it: `reading the table shop.orders`.
+    pub what: String,
+    /// The statement that grants it, for an administrator to run; what to do instead, where there is none.
+    pub grant: String,
 }
 
 /// A database that discovery found in a source.
@@ -42,6 +66,11 @@ pub struct BackupJob<'a> {
     pub database: &'a Database,
     /// Whether to read everything anew.
     pub kind: BackupKind,
+    /// What the task asks for: a dump, or a snapshot of the files. An engine that has only one of them makes that, and
+    /// says so in its report's messages.
+    pub backup_type: BackupType,
+    /// What was reported of the good backup that an incremental goes on from; `None` for a full.
+    pub previous: Option<&'a BackupReport>,
     /// A directory for what cannot be streamed; empty, private to this job, removed by the caller.
     pub staging: &'a Path,
     /// Directories of Larder's own (data, local destinations), left out by default; absolute paths.
@@ -66,17 +95,64 @@ pub struct BackupReport {
     pub messages: Vec<String>,
 }
 
+/// Where a backup is restored to.
+#[derive(Clone, Copy, Debug)]
+pub enum RestoreTarget<'a> {
+    /// A place in the file system: a directory for `files`, a file for `sqlite`, a directory for what a server's tools
+    /// wrote.
+    Path(&'a Path),
+    /// A database of a running server.
+    Server {
+        /// The server.
+        source: &'a Source,
+        /// The name that the database gets there, as the server spells it.
+        name: &'a str,
+    },
+}
+
+/// Where a restore to a point in time ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestorePointInTime {
+    /// At the last change committed before this moment, or at it.
+    Time(Timestamp),
+    /// At a position in the words of the engine: an LSN, a binlog file and offset.
+    Position(String),
+    /// At a restore point that somebody named in the database.
+    Name(String),
+}
+
 /// What is to be got back, and where to.
 #[derive(Debug)]
 pub struct RestoreJob<'a> {
-    /// Where to: a directory for `files`, a file for `sqlite`.
-    pub target: &'a Path,
+    /// Where to.
+    pub target: RestoreTarget<'a>,
     /// Whether what is there may be overwritten.
     pub overwrite: bool,
+    /// Where to end, where the engine has [`EngineCapabilities::point_in_time`]; at the backup where nothing is said.
+    pub until: Option<&'a RestorePointInTime>,
+    /// A directory for what cannot be streamed; empty, private to this job, removed by the caller.
+    pub staging: &'a Path,
     /// What the engine reported when it made the backup; `None` for a backup that Larder did not make.
     pub report: Option<&'a BackupReport>,
     /// Raised when the job is to stop.
     pub cancel: &'a Cancel,
+}
+
+impl<'a> RestoreTarget<'a> {
+    /// Returns the place in the file system, for an engine that restores nowhere else.
+    ///
+    /// # Errors
+    /// The target is a server.
+    pub fn path(&self, engine: EngineKind) -> Result<&'a Path, EngineError> {
+        match self {
+            Self::Path(path) => Ok(path),
+            Self::Server { source, name } => Err(EngineError::Failed {
+                action: format!("restoring to {name} at {}", source.name),
+                cause: format!("a backup of the engine {engine} becomes files, not a database of a server"),
+                remedy: "name a path to restore to".to_owned(),
+            }),
+        }
+    }
 }
 
 /// What a restore did.
@@ -103,6 +179,36 @@ pub struct Comparison {
     pub changed_since: u64,
 }
 
+/// A restored copy that is to be compared with its backup.
+#[derive(Debug)]
+pub struct CompareJob<'a> {
+    /// The source, where it is still there.
+    pub source: Option<&'a Source>,
+    /// The database.
+    pub database: &'a Database,
+    /// What the engine reported when it made the backup.
+    pub report: &'a BackupReport,
+    /// Where the copy is.
+    pub restored: RestoreTarget<'a>,
+    /// Raised when the job is to stop.
+    pub cancel: &'a Cancel,
+}
+
+/// A backup that is to be proved.
+#[derive(Debug)]
+pub struct ProofJob<'a> {
+    /// The source, where it is still there.
+    pub source: Option<&'a Source>,
+    /// The database.
+    pub database: &'a Database,
+    /// What the engine reported when it made the backup.
+    pub report: &'a BackupReport,
+    /// A directory to restore into; empty, private to this job, removed by the caller.
+    pub scratch: &'a Path,
+    /// Raised when the job is to stop.
+    pub cancel: &'a Cancel,
+}
+
 /// Knows one kind of source.
 pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Says which kind.
@@ -118,8 +224,24 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         own_directories: &[PathBuf],
     ) -> Result<Vec<FoundDatabase>, EngineError>;
 
+    /// Looks for sources on this host; proposes, and changes nothing.
+    fn find(&self) -> Vec<FoundSource> {
+        Vec::new()
+    }
+
+    /// Lists the rights that the source's user lacks for complete backups; an error means that it could not be asked.
+    fn missing_rights(&self, source: &Source) -> Result<Vec<MissingRight>, EngineError> {
+        let _ = source;
+        Ok(Vec::new())
+    }
+
     /// Says whether a database changed since the position that its last backup reported.
-    fn changed(&self, database: &Database, position: &str) -> Result<ChangeCheck, EngineError>;
+    fn changed(
+        &self,
+        source: &Source,
+        database: &Database,
+        position: &str,
+    ) -> Result<ChangeCheck, EngineError>;
 
     /// Writes a database into a sink, and confirms that it is complete.
     fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError>;
@@ -127,13 +249,28 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Gets a database back from a backup.
     fn restore(&self, job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError>;
 
-    /// Compares a restored copy with the backup's evidence and with the source as it is now.
-    fn compare(
-        &self,
-        database: &Database,
-        report: &BackupReport,
-        backup: &dyn BackupReader,
-        restored: &Path,
-        cancel: &Cancel,
-    ) -> Result<Comparison, EngineError>;
+    /// Compares a restored copy with the backup's evidence, and with the source as it is now where that helps.
+    fn compare(&self, job: &CompareJob<'_>, backup: &dyn BackupReader) -> Result<Comparison, EngineError>;
+
+    /// Restores a backup into scratch, and compares it.
+    ///
+    /// An engine whose copies only a server can read starts one of its own in the scratch directory.
+    fn prove(&self, job: &ProofJob<'_>, backup: &dyn BackupReader) -> Result<Comparison, EngineError> {
+        // Not yet there: a directory or a file, as the engine has it.
+        let copy = job.scratch.join("restored");
+        let target = RestoreTarget::Path(&copy);
+        let (report, cancel) = (job.report, job.cancel);
+        let restore = RestoreJob {
+            target,
+            overwrite: false,
+            until: None,
+            staging: job.scratch,
+            report: Some(report),
+            cancel,
+        };
+        self.restore(&restore, backup)?;
+        let compare =
+            CompareJob { source: job.source, database: job.database, report, restored: target, cancel };
+        self.compare(&compare, backup)
+    }
 }

@@ -6,13 +6,13 @@ mod restore;
 mod source;
 
 use crate::engine::{
-    BackupJob, BackupReport, ChangeCheck, Comparison, Engine, EngineCapabilities, FoundDatabase, RestoreJob,
-    RestoreReport,
+    BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
+    RestoreJob, RestoreReport,
 };
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
 use crate::walk::{Walk, unusable};
-use larder_model::{Cancel, Database, EngineKind, Source};
+use larder_model::{Database, EngineKind, Source};
 pub(crate) use metadata::MetadataReader;
 use source::TreeSource;
 use std::path::{Path, PathBuf};
@@ -30,20 +30,20 @@ impl Engine for Files {
     }
 
     fn capabilities(&self) -> EngineCapabilities {
-        EngineCapabilities { detects_unchanged: false, reads_incrementally: true }
+        EngineCapabilities { reads_incrementally: true, ..EngineCapabilities::default() }
     }
 
     fn discover(&self, source: &Source, _: &[PathBuf]) -> Result<Vec<FoundDatabase>, EngineError> {
-        let path = Path::new(&source.path);
+        let path = Path::new(&source.address);
         if !path.metadata().map_err(|error| unusable(path, error))?.is_dir() {
             return Err(unusable(path, std::io::ErrorKind::NotADirectory));
         }
         // A source of trees is one database, so it has the name that its owner gave the source.
         let suggested_name = source.name.as_str().to_owned();
-        Ok(vec![FoundDatabase { suggested_name, locator: source.path.clone() }])
+        Ok(vec![FoundDatabase { suggested_name, locator: source.address.clone() }])
     }
 
-    fn changed(&self, _: &Database, _: &str) -> Result<ChangeCheck, EngineError> {
+    fn changed(&self, _: &Source, _: &Database, _: &str) -> Result<ChangeCheck, EngineError> {
         Ok(ChangeCheck::MaybeChanged)
     }
 
@@ -71,14 +71,8 @@ impl Engine for Files {
         restore::restore(job, backup)
     }
 
-    fn compare(
-        &self,
-        database: &Database,
-        _: &BackupReport,
-        backup: &dyn BackupReader,
-        restored: &Path,
-        cancel: &Cancel,
-    ) -> Result<Comparison, EngineError> {
-        compare::compare(Path::new(&database.locator), backup, restored, cancel)
+    fn compare(&self, job: &CompareJob<'_>, backup: &dyn BackupReader) -> Result<Comparison, EngineError> {
+        let restored = job.restored.path(self.kind())?;
+        compare::compare(Path::new(&job.database.locator), backup, restored, job.cancel)
     }
 }

@@ -8,20 +8,25 @@ mod engine;
 mod error;
 mod files;
 mod held;
+mod postgresql;
 mod registry;
 mod sink;
 mod sqlite;
+#[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
+mod tool;
+mod unavailable;
 mod walk;
 mod watch;
 mod words;
 
 pub use engine::{
-    BackupJob, BackupReport, ChangeCheck, Comparison, Engine, EngineCapabilities, FoundDatabase, RestoreJob,
-    RestoreReport,
+    BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
+    FoundSource, MissingRight, ProofJob, RestoreJob, RestorePointInTime, RestoreReport, RestoreTarget,
 };
 pub use error::{EngineError, SinkError};
 pub use files::Files;
-pub use registry::engine;
+pub use postgresql::Postgresql;
+pub use registry::{Engines, Host};
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
 pub use sqlite::{Sqlite, create_sqlite, place_sqlite};
 pub use watch::{Listener, Watch, WatchEvent};

@@ -44,6 +44,10 @@ pub trait Sink {
         page_bytes: Option<u32>,
     ) -> Result<u64, SinkError>;
 
+    /// Takes over the entry of this name in the current directory, with all that is below it, from the backup that an
+    /// incremental goes on from; nothing of it is read. Says whether there is one.
+    fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError>;
+
     /// Adds a link, device, pipe or socket.
     fn special(&mut self, entry: Entry) -> Result<(), SinkError>;
 

@@ -11,8 +11,8 @@ mod position;
 mod restore;
 
 use crate::engine::{
-    BackupJob, BackupReport, ChangeCheck, Comparison, Engine, EngineCapabilities, FoundDatabase, RestoreJob,
-    RestoreReport,
+    BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
+    RestoreJob, RestoreReport,
 };
 use crate::error::EngineError;
 use crate::files::MetadataReader;
@@ -21,7 +21,7 @@ use crate::words::{grouped, hex};
 use copy::Copier;
 pub use create::{create_sqlite, place_sqlite};
 use inspect::{Depth, Hashing, inspect};
-use larder_model::{Cancel, Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
+use larder_model::{Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
 use position::Position;
 use std::ffi::OsString;
 use std::fs::File;
@@ -40,7 +40,7 @@ impl Engine for Sqlite {
     }
 
     fn capabilities(&self) -> EngineCapabilities {
-        EngineCapabilities { detects_unchanged: true, reads_incrementally: false }
+        EngineCapabilities { detects_unchanged: true, ..EngineCapabilities::default() }
     }
 
     fn discover(
@@ -51,7 +51,7 @@ impl Engine for Sqlite {
         discover::discover(source, own_directories)
     }
 
-    fn changed(&self, database: &Database, position: &str) -> Result<ChangeCheck, EngineError> {
+    fn changed(&self, _: &Source, database: &Database, position: &str) -> Result<ChangeCheck, EngineError> {
         let path = path_of(&database.locator);
         let now = Position::look(&path, None).map_err(|error| failure::file("reading", &path, error))?;
         match (Position::from_text(position), now) {
@@ -80,15 +80,9 @@ impl Engine for Sqlite {
         restore::restore(job, backup)
     }
 
-    fn compare(
-        &self,
-        database: &Database,
-        report: &BackupReport,
-        _: &dyn BackupReader,
-        restored: &Path,
-        cancel: &Cancel,
-    ) -> Result<Comparison, EngineError> {
-        compare::compare(&path_of(&database.locator), report, restored, cancel)
+    fn compare(&self, job: &CompareJob<'_>, _: &dyn BackupReader) -> Result<Comparison, EngineError> {
+        let restored = job.restored.path(self.kind())?;
+        compare::compare(&path_of(&job.database.locator), job.report, restored, job.cancel)
     }
 }
 

@@ -64,6 +64,7 @@ impl Watch {
             let eyes = match database.engine {
                 EngineKind::Files => Eyes::on_tree(path, &source, &own),
                 EngineKind::Sqlite => Eyes::on_file(path),
+                other => Err(format!("a database of the engine {other} has no files that could be watched")),
             };
             if let Err(cause) = eyes.and_then(|eyes| look(eyes, &ended, &tell)) {
                 tell(WatchEvent::Lost { cause });

@@ -10,6 +10,7 @@ use crate::remembered;
 use crate::seal::Sealer;
 use crate::spot::{self, Spot};
 use crate::stored;
+use crate::stored_source;
 use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -57,7 +58,7 @@ impl Catalog {
         default_zone: &TimeZone,
     ) -> Result<Self, ServiceError> {
         let mut catalog = Self::default();
-        for (_, source) in record::all::<Source>(state, record::SOURCES).await? {
+        for source in stored_source::load(state, sealer).await? {
             catalog.sources.insert(source.name.clone(), source);
         }
         for (_, database) in record::all::<Database>(state, record::DATABASES).await? {

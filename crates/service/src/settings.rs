@@ -1,6 +1,7 @@
 //! What the administrator of the host decides once, at start.
 
 use jiff::tz::TimeZone;
+use larder_engines::Host;
 use larder_model::Bandwidth;
 use larder_model::task::DestinationKind;
 use larder_storage::ConnectorSettings;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub download_limit: Bandwidth,
     /// What connections to destinations are told of the host.
     pub connector: ConnectorSettings,
+    /// What engines are told of this host: where the vendors' programs lie, and how nicely they run.
+    pub host: Host,
 }
 
 impl Settings {
@@ -79,6 +82,7 @@ impl Settings {
             upload_limit: Bandwidth::default(),
             download_limit: Bandwidth::default(),
             connector: ConnectorSettings::default(),
+            host: Host::default(),
         }
     }
 

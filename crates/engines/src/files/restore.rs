@@ -4,6 +4,7 @@ use crate::engine::{BackupReport, RestoreJob, RestoreReport};
 use crate::error::EngineError;
 use crate::sink::BackupReader;
 use crate::words::plain;
+use larder_model::EngineKind;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -27,22 +28,23 @@ pub(super) fn describe_root(metadata: &Metadata) -> String {
 
 /// Restores a whole tree below the target.
 pub(super) fn restore(job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
-    let empty = is_empty(job.target).map_err(|error| EngineError::Failed {
-        action: format!("restoring to {}", job.target.display()),
+    let target = job.target.path(EngineKind::Files)?;
+    let empty = is_empty(target).map_err(|error| EngineError::Failed {
+        action: format!("restoring to {}", target.display()),
         cause: plain(error),
         remedy: "name a directory that the user Larder runs as may write to".to_owned(),
     })?;
     if !empty && !job.overwrite {
-        return Err(EngineError::TargetNotEmpty { target: job.target.display().to_string() });
+        return Err(EngineError::TargetNotEmpty { target: target.display().to_string() });
     }
     job.cancel.check()?;
-    let extracted = backup.extract(job.target, job.overwrite)?;
+    let extracted = backup.extract(target, job.overwrite)?;
     job.cancel.check()?;
     let mut messages = extracted.warnings;
     // What is there already has an owner who may have reasons for its looks.
     if empty && let Some(line) = job.report.and_then(root_line) {
         match parse_root(line) {
-            Some(root) => messages.extend(root.apply(job.target)),
+            Some(root) => messages.extend(root.apply(target)),
             None => messages.push(
                 "the report of the backup does not say what the directory itself looks like".to_owned(),
             ),

@@ -21,7 +21,7 @@ pub(super) fn discover(
     source: &Source,
     own_directories: &[PathBuf],
 ) -> Result<Vec<FoundDatabase>, EngineError> {
-    let root = Path::new(&source.path);
+    let root = Path::new(&source.address);
     let metadata = root.metadata().map_err(|error| file("reading", root, error))?;
     if !metadata.is_dir() {
         return Ok(vec![FoundDatabase { suggested_name: suggested_name(root), locator: locator_of(root) }]);

@@ -7,7 +7,7 @@ use crate::engine::{RestoreJob, RestoreReport};
 use crate::error::EngineError;
 use crate::sink::{BackupReader, ListedEntry};
 use crate::words::plain;
-use larder_model::{EntryKind, Metadata};
+use larder_model::{EngineKind, EntryKind, Metadata};
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -15,40 +15,38 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 pub(super) fn restore(job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
-    refuse_what_is_there(job)?;
+    let target = job.target.path(EngineKind::Sqlite)?;
+    refuse_what_is_there(target, job.overwrite)?;
     let entry = only_file(backup)?;
-    let parent =
-        job.target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| file("making", parent, error))?;
-    let temporary = Temporary::beside(job.target)?;
-    let bytes = write(job, backup, &entry, &temporary)?;
-    let found = inspect(&temporary.path, job.target, Depth::Indexes, job.cancel)?;
+    let temporary = Temporary::beside(target)?;
+    let bytes = write(job, target, backup, &entry, &temporary)?;
+    let found = inspect(&temporary.path, target, Depth::Indexes, job.cancel)?;
     let mut messages = found.remarks;
     messages.extend(set_metadata(&temporary.path, &entry.entry.metadata));
     let sync = |path: &Path| File::open(path).and_then(|opened| opened.sync_all());
     sync(&temporary.path).map_err(|error| file("writing", &temporary.path, error))?;
     job.cancel.check()?;
-    put_in_place(job, temporary)?;
+    put_in_place(target, job.overwrite, temporary)?;
     sync(parent).map_err(|error| file("writing", parent, error))?;
     Ok(RestoreReport { files: 1, bytes, messages })
 }
 
 /// A stray `-wal` or `-journal` counts as well: SQLite would take it for the restored database's own.
-fn refuse_what_is_there(job: &RestoreJob<'_>) -> Result<(), EngineError> {
-    if job.target.is_dir() {
+fn refuse_what_is_there(target: &Path, overwrite: bool) -> Result<(), EngineError> {
+    if target.is_dir() {
         return Err(EngineError::Failed {
-            action: format!("restoring to {}", job.target.display()),
+            action: format!("restoring to {}", target.display()),
             cause: "it is a directory".to_owned(),
             remedy: "name the file that the database is to become".to_owned(),
         });
     }
-    let there = std::iter::once(job.target.to_owned())
-        .chain(SUFFIXES.iter().map(|suffix| beside(job.target, suffix)))
+    let there = std::iter::once(target.to_owned())
+        .chain(SUFFIXES.iter().map(|suffix| beside(target, suffix)))
         .find(|path| path.symlink_metadata().is_ok());
     match there {
-        Some(path) if !job.overwrite => {
-            Err(EngineError::TargetNotEmpty { target: path.display().to_string() })
-        }
+        Some(path) if !overwrite => Err(EngineError::TargetNotEmpty { target: path.display().to_string() }),
         _ => Ok(()),
     }
 }
@@ -77,12 +75,13 @@ pub(super) fn only_file(backup: &dyn BackupReader) -> Result<ListedEntry, Engine
 
 fn write(
     job: &RestoreJob<'_>,
+    target: &Path,
     backup: &dyn BackupReader,
     entry: &ListedEntry,
     temporary: &Temporary,
 ) -> Result<u64, EngineError> {
     let failed = |error| file("writing", &temporary.path, error);
-    let mut target = OpenOptions::new().write(true).open(&temporary.path).map_err(failed)?;
+    let mut copy = OpenOptions::new().write(true).open(&temporary.path).map_err(failed)?;
     let mut source = Hashing::new(backup.open(&entry.path)?, job.cancel);
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
@@ -96,13 +95,13 @@ fn write(
         if length == 0 {
             break;
         }
-        target.write_all(buffer.get(..length).unwrap_or_default()).map_err(failed)?;
+        copy.write_all(buffer.get(..length).unwrap_or_default()).map_err(failed)?;
         bytes += length as u64;
     }
     let (is, recorded) = (source.finish(), job.report.and_then(|report| recorded(report, SHA256)));
     if recorded.is_some_and(|recorded| recorded != is) {
         return Err(EngineError::Failed {
-            action: format!("restoring {}", job.target.display()),
+            action: format!("restoring {}", target.display()),
             cause: "the backup's bytes are not those that were backed up".to_owned(),
             remedy: "check the repository, and restore from another backup or destination".to_owned(),
         });
@@ -124,21 +123,21 @@ fn set_metadata(path: &Path, metadata: &Metadata) -> Option<String> {
 }
 
 /// Gives the restored file its name. What was there before is removed only after that, and is put back if it fails.
-fn put_in_place(job: &RestoreJob<'_>, temporary: Temporary) -> Result<(), EngineError> {
-    let failed = |error: io::Error| file("writing", job.target, error);
-    if !job.overwrite {
-        return match rename_new(&temporary.path, job.target) {
+fn put_in_place(target: &Path, overwrite: bool, temporary: Temporary) -> Result<(), EngineError> {
+    let failed = |error: io::Error| file("writing", target, error);
+    if !overwrite {
+        return match rename_new(&temporary.path, target) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(EngineError::TargetNotEmpty { target: job.target.display().to_string() })
+                Err(EngineError::TargetNotEmpty { target: target.display().to_string() })
             }
             Err(error) => Err(failed(error)),
         };
     }
-    refuse_while_in_use(job.target)?;
+    refuse_while_in_use(target)?;
     let mut aside = Vec::new();
     let moved =
-        SUFFIXES.iter().map(|suffix| beside(job.target, suffix)).filter(|path| path.exists()).try_for_each(
+        SUFFIXES.iter().map(|suffix| beside(target, suffix)).filter(|path| path.exists()).try_for_each(
             |path| {
                 let away = beside(&temporary.path, &format!(".old-{}", aside.len()));
                 fs::rename(&path, &away)?;
@@ -146,7 +145,7 @@ fn put_in_place(job: &RestoreJob<'_>, temporary: Temporary) -> Result<(), Engine
                 Ok(())
             },
         );
-    if let Err(error) = moved.and_then(|()| fs::rename(&temporary.path, job.target)) {
+    if let Err(error) = moved.and_then(|()| fs::rename(&temporary.path, target)) {
         for (path, away) in aside {
             let _ = fs::rename(away, path);
         }

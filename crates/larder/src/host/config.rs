@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) ssh_program: Option<PathBuf>,
     /// What lies in the files that are named.
     pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) tool_directories: Vec<PathBuf>,
+    pub(crate) tool_niceness: Option<u8>,
 }
 
 /// The keys as they stand in the file.
@@ -60,6 +62,8 @@ struct File {
     scripts: Scripts,
     #[serde(default)]
     destinations: Destinations,
+    #[serde(default)]
+    tools: Tools,
 }
 
 /// Programs that tasks may call.
@@ -68,6 +72,15 @@ struct File {
 struct Scripts {
     #[serde(default)]
     directories: Vec<Spanned<String>>,
+}
+
+/// The database vendors' programs.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tools {
+    #[serde(default)]
+    directories: Vec<Spanned<String>>,
+    niceness: Option<Spanned<i64>>,
 }
 
 /// Where tasks may write.
@@ -141,6 +154,12 @@ identifier = "{identifier}"
 # besides the host's own.
 #ssh_program = "/usr/bin/ssh"
 #root_certificates = ["/etc/larder/authority.pem"]
+
+# Where the database vendors' programs (pg_dump and the like) are looked for besides the usual places, and how much
+# they step back behind other programs, 0 to 19.
+#[tools]
+#directories = ["/opt/postgresql/bin"]
+#niceness = 10
 "#
     )
 }
@@ -196,6 +215,13 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
         download_limit: place.bandwidth(file.destinations.download_limit)?,
         ssh_program: place.directories(file.destinations.ssh_program.into_iter().collect())?.pop(),
         root_certificates: place.certificates(file.destinations.root_certificates)?,
+        tool_directories: place.directories(file.tools.directories)?,
+        tool_niceness: place.read(file.tools.niceness, |niceness| {
+            u8::try_from(*niceness)
+                .ok()
+                .filter(|niceness| *niceness < 20)
+                .ok_or_else(|| "it must be from 0 to 19".to_owned())
+        })?,
     })
 }
 
@@ -307,6 +333,8 @@ mod tests {
         assert_eq!(config.script_directories, [Path::new("/etc/larder/scripts")]);
         assert_eq!(config.local_root.as_deref(), Some(Path::new("/mnt/backups")));
         assert_eq!(config.allowed_destinations.map(|kinds| kinds.len()), Some(DestinationKind::ALL.len()));
+        assert_eq!(config.tool_directories, [Path::new("/opt/postgresql/bin")]);
+        assert_eq!(config.tool_niceness, Some(10));
         assert_eq!(config.public_url.as_deref(), Some("https://backup.example.org"));
         assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
     }
@@ -329,6 +357,7 @@ mod tests {
             ("identifier = \"a,b\"", "letters"),
             ("public_url = \"backup.example.org\"", "https://"),
             ("destinations = { allowed = [\"Tape\"] }", "Tape"),
+            ("tools = { niceness = 20 }", "0 to 19"),
             ("scripts = { directories = [\"scripts\"] }", "absolute"),
             ("destinations = { upload_limit = \"fast\" }", "20 MB/s"),
             ("destinations = { root_certificates = [\"/nope.pem\"] }", "cannot be read"),

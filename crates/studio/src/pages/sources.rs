@@ -31,7 +31,7 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
         let missing = its().filter(|view| view.database.missing_since.is_some()).count();
         Row {
             engine: source.engine.as_str(),
-            address: source.path.clone(),
+            address: source.address.clone(),
             exclude: source.exclude.join(" "),
             databases: its().count() - missing,
             missing,

@@ -1,8 +1,13 @@
 //! Which engine knows which kind of source.
 
+use crate::command::Command;
+use crate::couchdb::Couchdb;
 use crate::engine::Engine;
+use crate::etcd::Etcd;
 use crate::files::Files;
+use crate::redis::Redis;
 use crate::sqlite::Sqlite;
+use crate::tool::Tools;
 use larder_model::EngineKind;
 use std::path::PathBuf;
 
@@ -13,6 +18,8 @@ pub struct Host {
     pub tool_directories: Vec<PathBuf>,
     /// Added to the niceness of the tools, 0 to 19.
     pub niceness: u8,
+    /// Where the programs of sources of the engine `command` must lie; none may run where this is empty.
+    pub command_directories: Vec<PathBuf>,
 }
 
 /// Every engine, ready for one host.
@@ -20,14 +27,25 @@ pub struct Host {
 pub struct Engines {
     files: Files,
     sqlite: Sqlite,
+    redis: Redis,
+    couchdb: Couchdb,
+    etcd: Etcd,
+    command: Command,
 }
 
 impl Engines {
     /// Makes the engines for a host.
     #[must_use]
     pub fn new(host: &Host) -> Self {
-        let _ = host;
-        Self { files: Files, sqlite: Sqlite }
+        let tools = Tools::new(host);
+        Self {
+            files: Files,
+            sqlite: Sqlite,
+            redis: Redis::new(tools.clone()),
+            couchdb: Couchdb,
+            etcd: Etcd::new(tools.clone()),
+            command: Command::new(tools, &host.command_directories),
+        }
     }
 
     /// Returns the engine for a kind of source.
@@ -36,6 +54,10 @@ impl Engines {
         match kind {
             EngineKind::Files => &self.files,
             EngineKind::Sqlite => &self.sqlite,
+            EngineKind::Redis => &self.redis,
+            EngineKind::Couchdb => &self.couchdb,
+            EngineKind::Etcd => &self.etcd,
+            EngineKind::Command => &self.command,
             _ => todo!(),
         }
     }

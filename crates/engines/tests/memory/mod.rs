@@ -12,12 +12,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryBackup {
     pub(crate) entries: Vec<(ListedEntry, Vec<u8>)>,
     pub(crate) unreadable: Vec<(String, String)>,
     pub(crate) page_bytes: Option<u32>,
     current: Vec<Vec<u8>>,
+    /// What an incremental goes on from.
+    pub(crate) previous: Option<Box<Self>>,
 }
 
 impl MemoryBackup {
@@ -69,6 +71,19 @@ impl Sink for MemoryBackup {
         self.page_bytes = page_bytes;
         self.add(entry, content);
         Ok(length as u64)
+    }
+
+    fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
+        let path = [self.current.as_slice(), &[name.to_vec()]].concat().join(&b'/');
+        let below = [path.as_slice(), b"/"].concat();
+        let before = self.previous.iter().flat_map(|previous| &previous.entries);
+        let carried: Vec<_> = before
+            .filter(|(listed, _)| listed.path == path || listed.path.starts_with(&below))
+            .cloned()
+            .collect();
+        let is_there = !carried.is_empty();
+        self.entries.extend(carried);
+        Ok(is_there)
     }
 
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
@@ -157,10 +172,13 @@ fn set_metadata(path: &Path, metadata: &Metadata) -> io::Result<()> {
 }
 
 pub(crate) fn source(engine: EngineKind, path: &Path) -> Source {
+    let address = path.to_str().expect("a path that is text").to_owned();
     Source {
         name: DatabaseName::from_lossy("test"),
         engine,
-        path: path.to_str().expect("a path that is text").to_owned(),
+        address,
+        password: None,
+        options: std::collections::BTreeMap::new(),
         exclude: Vec::new(),
         default_excludes: true,
         one_file_system: false,

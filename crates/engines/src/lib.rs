@@ -12,6 +12,7 @@ mod error;
 mod etcd;
 mod files;
 mod held;
+mod postgresql;
 mod redis;
 mod registry;
 mod remote;
@@ -19,6 +20,7 @@ mod sink;
 mod sqlite;
 #[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
 mod tool;
+mod unavailable;
 mod walk;
 mod watch;
 mod words;
@@ -32,6 +34,7 @@ pub use engine::{
 pub use error::{EngineError, SinkError};
 pub use etcd::Etcd;
 pub use files::Files;
+pub use postgresql::Postgresql;
 pub use redis::Redis;
 pub use registry::{Engines, Host};
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};

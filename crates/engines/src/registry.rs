@@ -2,12 +2,14 @@
 
 use crate::command::Command;
 use crate::couchdb::Couchdb;
-use crate::engine::Engine;
+use crate::engine::{Engine, FoundSource};
 use crate::etcd::Etcd;
 use crate::files::Files;
+use crate::postgresql::Postgresql;
 use crate::redis::Redis;
 use crate::sqlite::Sqlite;
 use crate::tool::Tools;
+use crate::unavailable::Unavailable;
 use larder_model::EngineKind;
 use std::path::PathBuf;
 
@@ -23,10 +25,11 @@ pub struct Host {
 }
 
 /// Every engine, ready for one host.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Engines {
     files: Files,
     sqlite: Sqlite,
+    postgresql: Postgresql,
     redis: Redis,
     couchdb: Couchdb,
     etcd: Etcd,
@@ -41,6 +44,7 @@ impl Engines {
         Self {
             files: Files,
             sqlite: Sqlite,
+            postgresql: Postgresql::new(tools.clone()),
             redis: Redis::new(tools.clone()),
             couchdb: Couchdb,
             etcd: Etcd::new(tools.clone()),
@@ -54,12 +58,19 @@ impl Engines {
         match kind {
             EngineKind::Files => &self.files,
             EngineKind::Sqlite => &self.sqlite,
+            EngineKind::Postgresql => &self.postgresql,
+            EngineKind::Mariadb => &Unavailable(EngineKind::Mariadb),
             EngineKind::Redis => &self.redis,
             EngineKind::Couchdb => &self.couchdb,
             EngineKind::Etcd => &self.etcd,
             EngineKind::Command => &self.command,
-            _ => todo!(),
         }
+    }
+
+    /// Looks for sources of every kind on this host.
+    #[must_use]
+    pub fn find(&self) -> Vec<FoundSource> {
+        EngineKind::ALL.into_iter().flat_map(|kind| self.get(kind).find()).collect()
     }
 }
 

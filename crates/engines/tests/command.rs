@@ -182,8 +182,8 @@ const RECIPES: [(&str, &str, &str, &str); 5] = [
     (
         "clickhouse",
         "clickhouse-client",
-        "case \"$*\" in *'SELECT name'*) echo events; echo 'od`d' ;; *CREATE*) echo CREATE ;; *engine*) echo MergeTree ;; *) echo rows ;; esac",
-        "case \"$*\" in *'SELECT name'*) echo events ;; *Native*) echo half; exit 1 ;; *engine*) echo MergeTree ;; esac",
+        "case \"$*\" in *'SELECT 1'*) echo 1 ;; *'SELECT name'*) echo events; echo 'od`d' ;; *CREATE*) echo CREATE ;; *engine*) echo MergeTree ;; *) echo rows ;; esac",
+        "case \"$*\" in *'SELECT 1'*) echo 1 ;; *CREATE*) echo CREATE ;; *'SELECT name'*) echo events ;; *Native*) echo half; exit 1 ;; *engine*) echo MergeTree ;; esac",
     ),
     ("influxdb", "influx", "echo data > \"$2/x.manifest\"", "echo data > \"$2/x.shard\""),
     ("ldap", "slapcat", "echo 'dn: dc=example' > \"$4\"", ": > \"$4\""),

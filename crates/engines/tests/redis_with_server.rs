@@ -5,7 +5,7 @@ mod servers;
 
 use larder_engines::RestoreTarget;
 use larder_model::EngineKind;
-use larder_testbed::{RedisServer, TempDir};
+use larder_testbed::{RedisServer, TempDir, wait_until};
 use servers::{Bench, Meanwhile, evidence, source, with_option, with_password};
 
 fn bench(server: &RedisServer) -> Bench {
@@ -131,7 +131,9 @@ fn nothing_changed_is_known_and_every_change_is_seen() {
         server.ask(&["SET", "greeting", "new"]);
         assert!(!bench.is_unchanged(&report), "after a write");
         let (report, _) = bench.full().unwrap();
-        server.ask(&["SAVE"]);
+        // The child that sent the data may not have ended yet.
+        let patience = std::time::Duration::from_secs(30);
+        wait_until("a save", patience, || (server.ask(&["SAVE"]) == "OK").then_some(()));
         assert!(!bench.is_unchanged(&report), "after a save, which sets the count back");
         let (report, _) = bench.full().unwrap();
         server.ask(&["FLUSHALL"]);

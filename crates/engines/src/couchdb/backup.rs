@@ -192,18 +192,8 @@ impl Reading<'_> {
         dump::stream(self.job, &name, self.sink, &mut text.as_bytes(), &action).map(drop)
     }
 
-    /// Reads documents; in smaller parts where an answer is too large.
     fn fetch(&self, changes: &[Change]) -> Result<Vec<Vec<String>>, EngineError> {
-        self.job.cancel.check()?;
-        match self.server.documents(self.database, changes) {
-            Err(_) if changes.len() > 1 => {
-                let (left, right) = changes.split_at(changes.len() / 2);
-                let mut found = self.fetch(left)?;
-                found.extend(self.fetch(right)?);
-                Ok(found)
-            }
-            outcome => outcome,
-        }
+        self.server.documents_in_parts(self.database, changes, self.job.cancel)
     }
 
     /// Completes one document with its attachments; `None` where it is gone without a trace.

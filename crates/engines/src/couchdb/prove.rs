@@ -11,7 +11,8 @@ use crate::sink::BackupReader;
 use crate::words::count;
 use larder_model::{Cancel, Canceled, EntryKind};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -121,8 +122,15 @@ pub(super) fn compare(job: &CompareJob<'_>, backup: &dyn BackupReader) -> Result
         RestoreTarget::Path(path) => compare_files(path, backup, job.cancel),
         RestoreTarget::Server { source, name } => {
             let server = Server::of(source)?;
-            let mut comparing =
-                Comparing { server: &server, name, backup, job, differences: Vec::new(), values: 0 };
+            let mut comparing = Comparing {
+                server: &server,
+                name,
+                backup,
+                job,
+                differences: Vec::new(),
+                values: 0,
+                leaves: HashMap::new(),
+            };
             let mut documents = 0;
             for file in files(backup)? {
                 let mut together = Vec::new();
@@ -136,6 +144,7 @@ pub(super) fn compare(job: &CompareJob<'_>, backup: &dyn BackupReader) -> Result
                 })?;
                 comparing.compare(&file, &together)?;
             }
+            comparing.compare_feed()?;
             let compared = format!(
                 "{}, {}",
                 count(documents, "document", "documents"),
@@ -176,6 +185,8 @@ struct Comparing<'a> {
     job: &'a CompareJob<'a>,
     differences: Vec<String>,
     values: u64,
+    /// What each document's revisions were in the newest segment that has it, both as hashes: a database may have millions.
+    leaves: HashMap<u64, u64>,
 }
 
 impl Comparing<'_> {
@@ -192,10 +203,13 @@ impl Comparing<'_> {
         }
         let wanted: Vec<Change> =
             lines.iter().map(|line| Change { id: line.id.clone(), leaves: line.revisions() }).collect();
+        for change in &wanted {
+            self.leaves.insert(short_hash([change.id.as_str()]), hash_of_leaves(change));
+        }
         for id in self.server.missing(self.name, &wanted)? {
             self.differ(format!("the document {id} lacks a revision"));
         }
-        let found = self.server.documents(self.name, &wanted)?;
+        let found = self.server.documents_in_parts(self.name, &wanted, self.job.cancel)?;
         for (line, is) in lines.iter().zip(found) {
             for leaf in &line.leaves {
                 let Some(was) = bare(leaf) else { continue };
@@ -212,6 +226,28 @@ impl Comparing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Looks for what the database has besides.
+    fn compare_feed(&mut self) -> Result<(), EngineError> {
+        let mut since = Value::from(0);
+        loop {
+            self.job.cancel.check()?;
+            let page = self.server.changes(self.name, &since, TOGETHER)?;
+            for change in &page.changes {
+                match self.leaves.get(&short_hash([change.id.as_str()])) {
+                    None => self.differ(format!("it has the document {}, which the backup lacks", change.id)),
+                    Some(leaves) if *leaves != hash_of_leaves(change) => {
+                        self.differ(format!("the document {} has other revisions", change.id));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if page.changes.len() < TOGETHER {
+                return Ok(());
+            }
+            since = page.last;
+        }
     }
 
     fn attachments(&mut self, file: &str, line: &Line, leaf: &str) -> Result<(), EngineError> {
@@ -240,6 +276,21 @@ impl Comparing<'_> {
         }
         Ok(())
     }
+}
+
+fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn hash_of_leaves(change: &Change) -> u64 {
+    let mut leaves: Vec<&str> = change.leaves.iter().map(String::as_str).collect();
+    leaves.sort_unstable();
+    short_hash(leaves)
 }
 
 /// Returns a document without what a server adds.

@@ -4,7 +4,7 @@ use super::raw;
 use crate::error::EngineError;
 use crate::remote::{Address, Answer, Http, Options, TLS_OPTIONS};
 use crate::words::hex;
-use larder_model::Source;
+use larder_model::{Cancel, Source};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -137,19 +137,19 @@ impl Server {
     }
 
     /// Reads documents, each with the revisions asked for and their histories, as the texts that the server sent. A
-    /// revision that is gone is left out.
-    pub(super) fn documents(
-        &self,
-        database: &str,
-        wanted: &[Change],
-    ) -> Result<Vec<Vec<String>>, EngineError> {
+    /// revision that is gone is left out. `None` where that is more than can be answered at once.
+    fn documents(&self, database: &str, wanted: &[Change]) -> Result<Option<Vec<Vec<String>>>, EngineError> {
         let path = format!("/{}/_bulk_get?revs=true", encode(database));
         let one = |change: &Change, revision: &String| json!({"id": change.id, "rev": revision});
         let asked: Vec<Value> = wanted
             .iter()
             .flat_map(|change| change.leaves.iter().map(move |revision| one(change, revision)))
             .collect();
-        let told = self.http.send_json("POST", &path, &json!({"docs": asked}))?.good()?.text()?;
+        let answer = self.http.send_json("POST", &path, &json!({"docs": asked}))?;
+        if answer.status == 413 {
+            return Ok(None);
+        }
+        let Some(told) = answer.good()?.text_unless_large()? else { return Ok(None) };
         let found = documents_in(&told).ok_or_else(|| self.nonsense(&path))?;
         // Servers give one result for each question, or one for each document.
         let mut by_document: Vec<Vec<String>> = vec![Vec::new(); wanted.len()];
@@ -160,7 +160,31 @@ impl Server {
                 place.push(text);
             }
         }
-        Ok(by_document)
+        Ok(Some(by_document))
+    }
+
+    /// Does the same, in smaller parts where it is too much at once.
+    pub(super) fn documents_in_parts(
+        &self,
+        database: &str,
+        wanted: &[Change],
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<String>>, EngineError> {
+        cancel.check()?;
+        if let Some(found) = self.documents(database, wanted)? {
+            return Ok(found);
+        }
+        if wanted.len() < 2 {
+            return Err(EngineError::Failed {
+                action: format!("reading a document of {database} at {}", self.shown()),
+                cause: wanted.first().map_or_else(String::new, |one| format!("{} is too large", one.id)),
+                remedy: "keep what is in it in attachments".to_owned(),
+            });
+        }
+        let (left, right) = wanted.split_at(wanted.len() / 2);
+        let mut found = self.documents_in_parts(database, left, cancel)?;
+        found.extend(self.documents_in_parts(database, right, cancel)?);
+        Ok(found)
     }
 
     /// Asks which revisions of a document nothing has replaced now; none where it is gone.

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The tool that restores; newer releases have it under the first name.
-const TOOL: Wanted<'_> = Wanted::any(&["etcdutl", "etcdctl"], "etcd-client");
+const TOOL: Wanted<'_> = Wanted::any(&["etcdutl", "etcdctl"], "etcd-client").asked("version");
 
 pub(super) fn tool(tools: &Tools) -> Result<Tool, EngineError> {
     tools.find(&TOOL)

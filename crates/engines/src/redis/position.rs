@@ -40,8 +40,17 @@ impl Info {
 
     /// Returns each database that has keys, with their number.
     pub(super) fn keys(&self) -> Vec<(u64, u64)> {
+        self.counts("keys=")
+    }
+
+    /// Returns each database that has keys, with the number of those that expire.
+    pub(super) fn expiring(&self) -> Vec<(u64, u64)> {
+        self.counts("expires=")
+    }
+
+    fn counts(&self, what: &str) -> Vec<(u64, u64)> {
         let number = |name: &str| name.strip_prefix("db")?.parse().ok();
-        let keys = |value: &str| value.split(',').find_map(|part| part.strip_prefix("keys=")?.parse().ok());
+        let keys = |value: &str| value.split(',').find_map(|part| part.strip_prefix(what)?.parse().ok());
         let mut found: Vec<_> =
             self.fields.iter().filter_map(|(name, value)| Some((number(name)?, keys(value)?))).collect();
         found.sort_unstable();
@@ -154,5 +163,6 @@ mod tests {
         assert_eq!(Position::choose(&before, &after, &begun(7)), Position::of(&after));
         assert_eq!(Position::choose(&before, &after, &begun(6)), Position::of(&before));
         assert_eq!(before.keys(), [(0, 5), (3, 1)]);
+        assert_eq!(before.expiring(), [(0, 1), (3, 0)]);
     }
 }

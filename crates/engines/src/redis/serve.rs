@@ -5,7 +5,7 @@
 
 use super::connection::{Connection, Reply, Trouble, command, line};
 use super::position::Info;
-use super::rdb::{SERVER, Summary, check};
+use super::rdb::{EXPIRING, KEYS, SERVER, Summary, check};
 use crate::dump::{copy_out, file_failure, only_file, recorded};
 use crate::engine::{RestoreJob, RestoreReport};
 use crate::error::EngineError;
@@ -266,23 +266,26 @@ pub(super) fn compare_server(
     cancel: &Cancel,
 ) -> Result<Vec<String>, EngineError> {
     let mut connection = Connection::open(source, cancel)?;
-    let now = Info::ask(&mut connection)?.keys();
-    let mut differences = Vec::new();
+    let info = Info::ask(&mut connection)?;
+    let (keys, expiring) = (info.keys(), info.expiring());
     let numbered = |prefix: &str, number: u64| {
         recorded(report, &format!("{prefix}{number}")).and_then(|keys| keys.parse::<u64>().ok()).unwrap_or(0)
     };
-    let recorded_numbers = report.evidence.iter().filter_map(|(name, _)| {
-        name.strip_prefix(super::rdb::KEYS).and_then(|number| number.parse::<u64>().ok())
-    });
-    let mut numbers: Vec<u64> = recorded_numbers.chain(now.iter().map(|(number, _)| *number)).collect();
+    let recorded_numbers =
+        report.evidence.iter().filter_map(|(name, _)| name.strip_prefix(KEYS)?.parse::<u64>().ok());
+    let mut numbers: Vec<u64> = recorded_numbers.chain(keys.iter().map(|(number, _)| *number)).collect();
     numbers.sort_unstable();
     numbers.dedup();
+    let mut differences = Vec::new();
     for number in numbers {
-        let is = now.iter().find(|(there, _)| *there == number).map_or(0, |(_, keys)| *keys);
-        let most = numbered(super::rdb::KEYS, number);
-        let least = most.saturating_sub(numbered(super::rdb::EXPIRING, number));
-        if is < least || is > most {
-            differences.push(format!("the database {number} has {is} keys instead of {most}"));
+        let count =
+            |list: &[(u64, u64)]| list.iter().find(|(is, _)| *is == number).map_or(0, |(_, keys)| *keys);
+        let (is, expire) = (count(&keys), count(&expiring));
+        let (was, expired) = (numbered(KEYS, number), numbered(EXPIRING, number));
+        if is.saturating_sub(expire) != was.saturating_sub(expired) || expire > expired {
+            differences.push(format!(
+                "the database {number} has {is} keys ({expire} expire) instead of {was} ({expired} expire)"
+            ));
         }
     }
     Ok(differences)

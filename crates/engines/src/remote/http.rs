@@ -130,7 +130,9 @@ impl Answer {
         let said = match serde_json::from_slice::<Value>(&said) {
             Ok(Value::Object(said)) => ["reason", "message", "error"]
                 .iter()
-                .find_map(|name| said.get(*name).and_then(Value::as_str).map(str::to_owned))
+                .find_map(|name| said.get(*name).and_then(Value::as_str))
+                .or_else(|| said.get("error")?.get("message")?.as_str())
+                .map(str::to_owned)
                 .unwrap_or_default(),
             _ => String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" "),
         };
@@ -158,14 +160,19 @@ impl Answer {
     }
 
     /// Reads the whole answer as text.
-    pub(crate) fn text(mut self) -> Result<String, EngineError> {
+    pub(crate) fn text(self) -> Result<String, EngineError> {
+        let action = self.asked.clone();
+        self.text_unless_large()?
+            .ok_or_else(|| strange(action, format!("the answer has more than {} MiB", MOST_ANSWERED >> 20)))
+    }
+
+    /// Reads the whole answer as text; `None` where it is larger than anything that is held in memory.
+    pub(crate) fn text_unless_large(mut self) -> Result<Option<String>, EngineError> {
         let mut text = String::new();
         let read = self.body.as_reader().take(MOST_ANSWERED).read_to_string(&mut text);
         match read {
-            Ok(length) if length as u64 == MOST_ANSWERED => {
-                Err(strange(self.asked, format!("the answer has more than {} MiB", MOST_ANSWERED >> 20)))
-            }
-            Ok(_) => Ok(text),
+            Ok(length) if length as u64 == MOST_ANSWERED => Ok(None),
+            Ok(_) => Ok(Some(text)),
             Err(error) => Err(strange(self.asked, error.to_string())),
         }
     }

@@ -173,16 +173,7 @@ fn set_metadata(path: &Path, metadata: &Metadata) -> io::Result<()> {
 
 pub(crate) fn source(engine: EngineKind, path: &Path) -> Source {
     let address = path.to_str().expect("a path that is text").to_owned();
-    Source {
-        name: DatabaseName::from_lossy("test"),
-        engine,
-        address,
-        password: None,
-        options: std::collections::BTreeMap::new(),
-        exclude: Vec::new(),
-        default_excludes: true,
-        one_file_system: false,
-    }
+    Source::new(DatabaseName::from_lossy("test"), engine, address)
 }
 
 pub(crate) fn database(source: &Source, locator: &str) -> Database {

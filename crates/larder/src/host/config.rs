@@ -31,9 +31,12 @@ pub(crate) struct Config {
     pub(crate) log: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) script_directories: Vec<PathBuf>,
+    pub(crate) command_directories: Vec<PathBuf>,
     pub(crate) local_root: Option<PathBuf>,
     pub(crate) allowed_destinations: Option<Vec<DestinationKind>>,
     pub(crate) allowed_aws_regions: Option<Vec<String>>,
+    pub(crate) tool_directories: Vec<PathBuf>,
+    pub(crate) tool_niceness: Option<u8>,
 }
 
 /// The keys as they stand in the file.
@@ -54,15 +57,28 @@ struct File {
     #[serde(default)]
     scripts: Scripts,
     #[serde(default)]
+    commands: Scripts,
+    #[serde(default)]
     destinations: Destinations,
+    #[serde(default)]
+    tools: Tools,
 }
 
-/// Programs that tasks may call.
+/// Programs that tasks, or sources, may call.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scripts {
     #[serde(default)]
     directories: Vec<Spanned<String>>,
+}
+
+/// The database vendors' programs.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tools {
+    #[serde(default)]
+    directories: Vec<Spanned<String>>,
+    niceness: Option<Spanned<i64>>,
 }
 
 /// Where tasks may write.
@@ -116,12 +132,23 @@ identifier = "{identifier}"
 #[scripts]
 #directories = ["/etc/larder/scripts"]
 
+# Directories whose programs a source of the engine command may name, with the files they get their secrets from. Keep
+# nothing else there: where nothing is listed, no such source can be backed up.
+#[commands]
+#directories = ["/etc/larder/commands"]
+
 # The directory below which every local destination must lie, the kinds of destination that tasks may use, and the
 # regions of Amazon's. Where nothing is said, everything is allowed.
 #[destinations]
 #local_root = "/mnt/backups"
 #allowed = ["Local", "S3", "Glacier", "Azure", "GoogleCloud", "FTP"]
 #aws_regions = ["eu-central-1"]
+
+# Where the database vendors' programs (pg_dump and the like) are looked for besides the usual places, and how much
+# they step back behind other programs, 0 to 19.
+#[tools]
+#directories = ["/opt/postgresql/bin"]
+#niceness = 10
 "#
     )
 }
@@ -170,9 +197,17 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
         })?,
         public_url: place.read(file.public_url, |url| public_url(url))?,
         script_directories: place.directories(file.scripts.directories)?,
+        command_directories: place.directories(file.commands.directories)?,
         local_root: place.directories(file.destinations.local_root.into_iter().collect())?.pop(),
         allowed_destinations: file.destinations.allowed.map(|kinds| place.kinds(kinds)).transpose()?,
         allowed_aws_regions: file.destinations.aws_regions,
+        tool_directories: place.directories(file.tools.directories)?,
+        tool_niceness: place.read(file.tools.niceness, |niceness| {
+            u8::try_from(*niceness)
+                .ok()
+                .filter(|niceness| *niceness < 20)
+                .ok_or_else(|| "it must be from 0 to 19".to_owned())
+        })?,
     })
 }
 
@@ -266,8 +301,11 @@ mod tests {
         assert_eq!(config.discovery_interval, Some(Duration::from_secs(60)));
         assert_eq!(config.max_concurrent_backups, Some(2));
         assert_eq!(config.script_directories, [Path::new("/etc/larder/scripts")]);
+        assert_eq!(config.command_directories, [Path::new("/etc/larder/commands")]);
         assert_eq!(config.local_root.as_deref(), Some(Path::new("/mnt/backups")));
         assert_eq!(config.allowed_destinations.map(|kinds| kinds.len()), Some(DestinationKind::ALL.len()));
+        assert_eq!(config.tool_directories, [Path::new("/opt/postgresql/bin")]);
+        assert_eq!(config.tool_niceness, Some(10));
         assert_eq!(config.public_url.as_deref(), Some("https://backup.example.org"));
         assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
     }
@@ -290,7 +328,9 @@ mod tests {
             ("identifier = \"a,b\"", "letters"),
             ("public_url = \"backup.example.org\"", "https://"),
             ("destinations = { allowed = [\"Tape\"] }", "Tape"),
+            ("tools = { niceness = 20 }", "0 to 19"),
             ("scripts = { directories = [\"scripts\"] }", "absolute"),
+            ("commands = { directories = [\"commands\"] }", "absolute"),
         ] {
             let message = failure(text);
             assert!(message.contains("line 1, column ") && message.contains(says), "{message}");

@@ -4,12 +4,18 @@
 //! [`BackupReader`], and compares. It never sees a repository or a destination. Engines are blocking: the
 //! service runs each on a thread of its own.
 
+mod command;
+mod couchdb;
+mod dump;
 mod engine;
 mod error;
+mod etcd;
 mod files;
 mod held;
 mod postgresql;
+mod redis;
 mod registry;
+mod remote;
 mod sink;
 mod sqlite;
 #[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
@@ -19,13 +25,17 @@ mod walk;
 mod watch;
 mod words;
 
+pub use command::Command;
+pub use couchdb::Couchdb;
 pub use engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
     FoundSource, MissingRight, ProofJob, RestoreJob, RestorePointInTime, RestoreReport, RestoreTarget,
 };
 pub use error::{EngineError, SinkError};
+pub use etcd::Etcd;
 pub use files::Files;
 pub use postgresql::Postgresql;
+pub use redis::Redis;
 pub use registry::{Engines, Host};
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
 pub use sqlite::{Sqlite, create_sqlite, place_sqlite};

@@ -1,8 +1,12 @@
 //! Which engine knows which kind of source.
 
+use crate::command::Command;
+use crate::couchdb::Couchdb;
 use crate::engine::{Engine, FoundSource};
+use crate::etcd::Etcd;
 use crate::files::Files;
 use crate::postgresql::Postgresql;
+use crate::redis::Redis;
 use crate::sqlite::Sqlite;
 use crate::tool::Tools;
 use crate::unavailable::Unavailable;
@@ -16,6 +20,8 @@ pub struct Host {
     pub tool_directories: Vec<PathBuf>,
     /// Added to the niceness of the tools, 0 to 19.
     pub niceness: u8,
+    /// Where the programs of sources of the engine `command` must lie; none may run where this is empty.
+    pub command_directories: Vec<PathBuf>,
 }
 
 /// Every engine, ready for one host.
@@ -24,6 +30,10 @@ pub struct Engines {
     files: Files,
     sqlite: Sqlite,
     postgresql: Postgresql,
+    redis: Redis,
+    couchdb: Couchdb,
+    etcd: Etcd,
+    command: Command,
 }
 
 impl Engines {
@@ -31,7 +41,15 @@ impl Engines {
     #[must_use]
     pub fn new(host: &Host) -> Self {
         let tools = Tools::new(host);
-        Self { files: Files, sqlite: Sqlite, postgresql: Postgresql::new(tools) }
+        Self {
+            files: Files,
+            sqlite: Sqlite,
+            postgresql: Postgresql::new(tools.clone()),
+            redis: Redis::new(tools.clone()),
+            couchdb: Couchdb,
+            etcd: Etcd::new(tools.clone()),
+            command: Command::new(tools, &host.command_directories),
+        }
     }
 
     /// Returns the engine for a kind of source.
@@ -42,10 +60,10 @@ impl Engines {
             EngineKind::Sqlite => &self.sqlite,
             EngineKind::Postgresql => &self.postgresql,
             EngineKind::Mariadb => &Unavailable(EngineKind::Mariadb),
-            EngineKind::Redis => &Unavailable(EngineKind::Redis),
-            EngineKind::Couchdb => &Unavailable(EngineKind::Couchdb),
-            EngineKind::Etcd => &Unavailable(EngineKind::Etcd),
-            EngineKind::Command => &Unavailable(EngineKind::Command),
+            EngineKind::Redis => &self.redis,
+            EngineKind::Couchdb => &self.couchdb,
+            EngineKind::Etcd => &self.etcd,
+            EngineKind::Command => &self.command,
         }
     }
 

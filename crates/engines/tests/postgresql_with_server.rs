@@ -22,7 +22,7 @@ fn host_with(directory: &TempDir, name: &str, script: &str) -> Host {
         std::os::unix::fs::symlink(Postgresql::program(other), directory.join(other)).unwrap();
     }
     let directories = vec![directory.path().to_owned(), "/usr/bin".into(), "/bin".into()];
-    Host { tool_directories: directories, niceness: 0 }
+    Host { tool_directories: directories, niceness: 0, ..Host::default() }
 }
 
 /// Says what comes of a backup with a program replaced by a script.

@@ -32,7 +32,8 @@ pub enum EngineKind {
 
 impl EngineKind {
     /// Every kind that there is an engine for, in the order in which they are shown.
-    pub const ALL: [Self; 3] = [Self::Files, Self::Sqlite, Self::Postgresql];
+    pub const ALL: [Self; 7] =
+        [Self::Files, Self::Sqlite, Self::Postgresql, Self::Redis, Self::Couchdb, Self::Etcd, Self::Command];
 
     /// Returns the name used in configuration, commands and pages.
     #[must_use]
@@ -58,9 +59,9 @@ impl EngineKind {
         match address.split_once("://")?.0 {
             "postgresql" | "postgres" => Some(Self::Postgresql),
             "mariadb" | "mysql" => Some(Self::Mariadb),
-            "redis" | "rediss" => Some(Self::Redis),
-            "couchdb" | "http" | "https" => Some(Self::Couchdb),
-            "etcd" => Some(Self::Etcd),
+            "redis" | "rediss" | "unix" => Some(Self::Redis),
+            "couchdb" | "couchdbs" | "http" | "https" => Some(Self::Couchdb),
+            "etcd" | "etcds" => Some(Self::Etcd),
             "command" => Some(Self::Command),
             _ => None,
         }
@@ -217,7 +218,10 @@ mod tests {
     #[test]
     fn an_unknown_engine_is_answered_with_those_there_are() {
         let error = "oracle".parse::<EngineKind>().unwrap_err().to_string();
-        assert_eq!(error, "'oracle' is not an engine; the engines are files, sqlite, postgresql");
+        assert_eq!(
+            error,
+            "'oracle' is not an engine; the engines are files, sqlite, postgresql, redis, couchdb, etcd, command"
+        );
         assert!(EngineKind::ALL.iter().all(|kind| kind.as_str().parse() == Ok(*kind)));
     }
 }

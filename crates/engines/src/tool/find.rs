@@ -29,12 +29,21 @@ pub(crate) struct Wanted<'a> {
     pub(crate) because: &'a str,
     /// How the version is read from what `--version` prints; [`Version::in_text`] does for most.
     pub(crate) read: fn(&str) -> Option<Version>,
+    /// What makes it print that; `--version` for most.
+    pub(crate) question: &'a str,
 }
 
 impl<'a> Wanted<'a> {
     /// Wants any version of a program.
     pub(crate) const fn any(names: &'a [&'a str], package: &'a str) -> Self {
-        Self { names, package, at_least: None, because: "", read: Version::in_text }
+        Self { names, package, at_least: None, because: "", read: Version::in_text, question: "--version" }
+    }
+
+    /// Asks for the version in another way.
+    #[must_use]
+    pub(crate) const fn asked(mut self, question: &'a str) -> Self {
+        self.question = question;
+        self
     }
 }
 
@@ -86,7 +95,7 @@ impl Tools {
     pub(crate) fn find(&self, wanted: &Wanted<'_>) -> Result<Tool, EngineError> {
         let mut best: Option<Tool> = None;
         for path in self.candidates(wanted.names) {
-            let Some(version) = self.version(&path, wanted.read) else { continue };
+            let Some(version) = self.version(&path, wanted) else { continue };
             if best.as_ref().is_none_or(|best| best.version < version) {
                 best = Some(self.tool(path, version));
             }
@@ -136,16 +145,16 @@ impl Tools {
         all.filter(|path| is_program(path)).collect()
     }
 
-    fn version(&self, path: &Path, read: fn(&str) -> Option<Version>) -> Option<Version> {
+    fn version(&self, path: &Path, wanted: &Wanted<'_>) -> Option<Version> {
         let metadata = path.metadata().ok()?;
         let key = (path.to_owned(), metadata.mtime(), metadata.mtime_nsec(), metadata.len());
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(version) = known().get(&key) {
             return version.clone();
         }
-        let run = ToolRun::new(&Cancel::new()).arg("--version").silent_for_at_most(PATIENCE);
+        let run = ToolRun::new(&Cancel::new()).arg(wanted.question).silent_for_at_most(PATIENCE);
         let printed = self.at(path).ask(run).ok();
-        let version = printed.and_then(|printed| read(&String::from_utf8_lossy(&printed)));
+        let version = printed.and_then(|printed| (wanted.read)(&String::from_utf8_lossy(&printed)));
         known().insert(key, version.clone());
         version
     }

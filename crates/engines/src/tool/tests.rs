@@ -15,7 +15,12 @@ fn program(directory: &Path, name: &str, text: &str) -> Tool {
     let path = directory.join(name);
     fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    Tools::new(&Host { tool_directories: vec!["/usr/bin".into(), "/bin".into()], niceness: 3 }).at(&path)
+    Tools::new(&Host {
+        tool_directories: vec!["/usr/bin".into(), "/bin".into()],
+        niceness: 3,
+        ..Host::default()
+    })
+    .at(&path)
 }
 
 fn said(tool: &Tool, run: ToolRun) -> Result<String, ToolFailure> {
@@ -43,7 +48,7 @@ fn the_newest_version_that_fits_is_found_and_what_is_missing_is_named() {
         program(&place.join(directory), "pg_dump", &format!("echo 'pg_dump (PostgreSQL) {version}'"));
     }
     let directories = ["nowhere", "a", "b", "c", "d"].map(|name| place.join(name)).to_vec();
-    let tools = Tools::new(&Host { tool_directories: directories, niceness: 0 });
+    let tools = Tools::new(&Host { tool_directories: directories, niceness: 0, ..Host::default() });
     let any = Wanted::any(&["pg_dump"], "postgresql-client");
     let found = tools.find(&any).unwrap();
     assert_eq!((found.path.clone(), found.to_string()), (place.join("b/pg_dump"), "pg_dump 16.2".to_owned()));

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryBackup {
     pub(crate) entries: Vec<(ListedEntry, Vec<u8>)>,
     pub(crate) unreadable: Vec<(String, String)>,

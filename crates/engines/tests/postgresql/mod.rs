@@ -60,6 +60,7 @@ impl Servers {
         let host = Host {
             tool_directories: vec![Postgresql::programs(), "/usr/bin".into(), "/bin".into()],
             niceness: 5,
+            ..Host::default()
         };
         let first = RefCell::new(Postgresql::start());
         Self { first, second: OnceCell::new(), host: RefCell::new(host) }

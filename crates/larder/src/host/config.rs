@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) log: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) script_directories: Vec<PathBuf>,
+    pub(crate) command_directories: Vec<PathBuf>,
     pub(crate) local_root: Option<PathBuf>,
     pub(crate) allowed_destinations: Option<Vec<DestinationKind>>,
     pub(crate) allowed_aws_regions: Option<Vec<String>>,
@@ -61,12 +62,14 @@ struct File {
     #[serde(default)]
     scripts: Scripts,
     #[serde(default)]
+    commands: Scripts,
+    #[serde(default)]
     destinations: Destinations,
     #[serde(default)]
     tools: Tools,
 }
 
-/// Programs that tasks may call.
+/// Programs that tasks, or sources, may call.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scripts {
@@ -139,6 +142,11 @@ identifier = "{identifier}"
 #[scripts]
 #directories = ["/etc/larder/scripts"]
 
+# Directories whose programs a source of the engine command may name, with the files they get their secrets from. Keep
+# nothing else there: where nothing is listed, no such source can be backed up.
+#[commands]
+#directories = ["/etc/larder/commands"]
+
 # The directory below which every local destination must lie, the kinds of destination that tasks may use, and the
 # regions of Amazon's. Where nothing is said, everything is allowed.
 #[destinations]
@@ -208,6 +216,7 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
         })?,
         public_url: place.read(file.public_url, |url| public_url(url))?,
         script_directories: place.directories(file.scripts.directories)?,
+        command_directories: place.directories(file.commands.directories)?,
         local_root: place.directories(file.destinations.local_root.into_iter().collect())?.pop(),
         allowed_destinations: file.destinations.allowed.map(|kinds| place.kinds(kinds)).transpose()?,
         allowed_aws_regions: file.destinations.aws_regions,
@@ -331,6 +340,7 @@ mod tests {
         assert_eq!(config.discovery_interval, Some(Duration::from_secs(60)));
         assert_eq!(config.max_concurrent_backups, Some(2));
         assert_eq!(config.script_directories, [Path::new("/etc/larder/scripts")]);
+        assert_eq!(config.command_directories, [Path::new("/etc/larder/commands")]);
         assert_eq!(config.local_root.as_deref(), Some(Path::new("/mnt/backups")));
         assert_eq!(config.allowed_destinations.map(|kinds| kinds.len()), Some(DestinationKind::ALL.len()));
         assert_eq!(config.tool_directories, [Path::new("/opt/postgresql/bin")]);
@@ -361,6 +371,7 @@ mod tests {
             ("scripts = { directories = [\"scripts\"] }", "absolute"),
             ("destinations = { upload_limit = \"fast\" }", "20 MB/s"),
             ("destinations = { root_certificates = [\"/nope.pem\"] }", "cannot be read"),
+            ("commands = { directories = [\"commands\"] }", "absolute"),
         ] {
             let message = failure(text);
             assert!(message.contains("line 1, column ") && message.contains(says), "{message}");

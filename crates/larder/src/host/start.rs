@@ -142,6 +142,7 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
                 std::env::var_os("PATH").as_deref(),
             ),
             niceness: config.tool_niceness.unwrap_or(tools::NICENESS),
+            command_directories: config.command_directories.clone(),
         },
         ..defaults
     }

@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod files;
 mod held;
+mod mariadb;
 mod registry;
 mod sink;
 mod sqlite;
@@ -23,6 +24,7 @@ pub use engine::{
 };
 pub use error::{EngineError, SinkError};
 pub use files::Files;
+pub use mariadb::Mariadb;
 pub use registry::{Engines, Host};
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
 pub use sqlite::{Sqlite, create_sqlite, place_sqlite};

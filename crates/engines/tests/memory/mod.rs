@@ -18,6 +18,8 @@ pub(crate) struct MemoryBackup {
     pub(crate) unreadable: Vec<(String, String)>,
     pub(crate) page_bytes: Option<u32>,
     current: Vec<Vec<u8>>,
+    /// What an incremental goes on from.
+    pub(crate) previous: Option<Box<Self>>,
 }
 
 impl MemoryBackup {
@@ -69,6 +71,19 @@ impl Sink for MemoryBackup {
         self.page_bytes = page_bytes;
         self.add(entry, content);
         Ok(length as u64)
+    }
+
+    fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
+        let path = [self.current.as_slice(), &[name.to_vec()]].concat().join(&b'/');
+        let below = [path.as_slice(), b"/"].concat();
+        let before = self.previous.iter().flat_map(|previous| &previous.entries);
+        let carried: Vec<_> = before
+            .filter(|(listed, _)| listed.path == path || listed.path.starts_with(&below))
+            .cloned()
+            .collect();
+        let is_there = !carried.is_empty();
+        self.entries.extend(carried);
+        Ok(is_there)
     }
 
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
@@ -157,14 +172,8 @@ fn set_metadata(path: &Path, metadata: &Metadata) -> io::Result<()> {
 }
 
 pub(crate) fn source(engine: EngineKind, path: &Path) -> Source {
-    Source {
-        name: DatabaseName::from_lossy("test"),
-        engine,
-        path: path.to_str().expect("a path that is text").to_owned(),
-        exclude: Vec::new(),
-        default_excludes: true,
-        one_file_system: false,
-    }
+    let address = path.to_str().expect("a path that is text").to_owned();
+    Source::new(DatabaseName::from_lossy("test"), engine, address)
 }
 
 pub(crate) fn database(source: &Source, locator: &str) -> Database {

@@ -6,6 +6,7 @@ use crate::sink::WriterSink;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_engines::{BackupJob, Engine, Files};
+use larder_model::task::BackupType;
 use larder_model::{BackupKind, Cancel, Clock, Counters, Database, DatabaseName, EngineKind, Secret, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Credentials, ParentRule, Presence, Repository, Seal, probe,
@@ -65,14 +66,7 @@ pub(crate) fn tree(
 ) -> Result<BackupSummary, Failure> {
     let name: DatabaseName = "bench".parse()?;
     let locator = tree.canonicalize()?.display().to_string();
-    let source = Source {
-        name: name.clone(),
-        engine: EngineKind::Files,
-        path: locator.clone(),
-        exclude: Vec::new(),
-        default_excludes: true,
-        one_file_system: false,
-    };
+    let source = Source::new(name.clone(), EngineKind::Files, locator.clone());
     let database = Database {
         name,
         source: source.name.clone(),
@@ -87,6 +81,8 @@ pub(crate) fn tree(
         source: &source,
         database: &database,
         kind: BackupKind::Full,
+        backup_type: BackupType::default(),
+        previous: None,
         staging: Path::new("/nonexistent"),
         own_directories: &[],
         cancel: &cancel,

@@ -46,6 +46,10 @@ impl Sink for WriterSink<'_> {
         passed_on(self.0.stream(entry, bytes, page_bytes))
     }
 
+    fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
+        passed_on(self.0.carry(name))
+    }
+
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
         passed_on(self.0.special(entry))
     }

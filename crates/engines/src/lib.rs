@@ -9,11 +9,13 @@ mod error;
 mod files;
 mod held;
 mod mariadb;
+mod postgresql;
 mod registry;
 mod sink;
 mod sqlite;
 #[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
 mod tool;
+mod unavailable;
 mod walk;
 mod watch;
 mod words;
@@ -25,6 +27,7 @@ pub use engine::{
 pub use error::{EngineError, SinkError};
 pub use files::Files;
 pub use mariadb::Mariadb;
+pub use postgresql::Postgresql;
 pub use registry::{Engines, Host};
 pub use sink::{BackupReader, Content, ExtractReport, ListedEntry, Sink};
 pub use sqlite::{Sqlite, create_sqlite, place_sqlite};

@@ -29,7 +29,6 @@ use crate::engine::{
     FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport,
 };
 use crate::error::EngineError;
-use crate::registry::Host;
 use crate::sink::{BackupReader, Sink};
 use crate::tool::Tools;
 use client::Client;
@@ -53,10 +52,9 @@ pub struct Mariadb {
 }
 
 impl Mariadb {
-    /// Makes the engine for a host, in whose directories the vendor's programs are looked for.
-    #[must_use]
-    pub fn new(host: &Host) -> Self {
-        Self { tools: Tools::new(host) }
+    /// Makes the engine with the programs of a host.
+    pub(crate) const fn new(tools: Tools) -> Self {
+        Self { tools }
     }
 
     fn client(&self, source: &Source, cancel: &Cancel) -> Result<Client, EngineError> {

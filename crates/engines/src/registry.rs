@@ -1,8 +1,12 @@
 //! Which engine knows which kind of source.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, FoundSource};
 use crate::files::Files;
+use crate::mariadb::Mariadb;
+use crate::postgresql::Postgresql;
 use crate::sqlite::Sqlite;
+use crate::tool::Tools;
+use crate::unavailable::Unavailable;
 use larder_model::EngineKind;
 use std::path::PathBuf;
 
@@ -16,18 +20,21 @@ pub struct Host {
 }
 
 /// Every engine, ready for one host.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Engines {
     files: Files,
     sqlite: Sqlite,
+    postgresql: Postgresql,
+    mariadb: Mariadb,
 }
 
 impl Engines {
     /// Makes the engines for a host.
     #[must_use]
     pub fn new(host: &Host) -> Self {
-        let _ = host;
-        Self { files: Files, sqlite: Sqlite }
+        let tools = Tools::new(host);
+        let mariadb = Mariadb::new(tools.clone());
+        Self { files: Files, sqlite: Sqlite, postgresql: Postgresql::new(tools), mariadb }
     }
 
     /// Returns the engine for a kind of source.
@@ -36,8 +43,19 @@ impl Engines {
         match kind {
             EngineKind::Files => &self.files,
             EngineKind::Sqlite => &self.sqlite,
-            _ => todo!(),
+            EngineKind::Postgresql => &self.postgresql,
+            EngineKind::Mariadb => &self.mariadb,
+            EngineKind::Redis => &Unavailable(EngineKind::Redis),
+            EngineKind::Couchdb => &Unavailable(EngineKind::Couchdb),
+            EngineKind::Etcd => &Unavailable(EngineKind::Etcd),
+            EngineKind::Command => &Unavailable(EngineKind::Command),
         }
+    }
+
+    /// Looks for sources of every kind on this host.
+    #[must_use]
+    pub fn find(&self) -> Vec<FoundSource> {
+        EngineKind::ALL.into_iter().flat_map(|kind| self.get(kind).find()).collect()
     }
 }
 

@@ -3,8 +3,11 @@
 
 mod memory;
 
-use larder_engines::{BackupJob, BackupReport, Engine, EngineError, Files, RestoreJob};
-use larder_model::{BackupKind, Cancel, Counters, EngineKind, Source};
+use larder_engines::{
+    BackupJob, BackupReport, CompareJob, Comparison, Engine, EngineError, Files, RestoreJob, RestoreTarget,
+};
+use larder_model::task::BackupType;
+use larder_model::{BackupKind, Cancel, Counters, Database, EngineKind, Source};
 use larder_testbed::{TempDir, TreeShape, compare_trees};
 use memory::{MemoryBackup, database, source};
 use std::fs;
@@ -33,8 +36,10 @@ fn try_backup(
     let (mut sink, counters) = (MemoryBackup::default(), Counters::default());
     let job = BackupJob {
         source,
-        database: &database(source, &source.path),
+        database: &database(source, &source.address),
         kind: BackupKind::Full,
+        backup_type: BackupType::default(),
+        previous: None,
         staging: Path::new("/nonexistent"),
         own_directories: own,
         cancel,
@@ -53,9 +58,18 @@ fn backup(source: &Source) -> (MemoryBackup, BackupReport) {
     (sink, report)
 }
 
+fn restore_job<'a>(target: &'a Path, report: &'a BackupReport, cancel: &'a Cancel) -> RestoreJob<'a> {
+    let (target, staging) = (RestoreTarget::Path(target), Path::new("/nonexistent"));
+    RestoreJob { target, overwrite: false, until: None, staging, report: Some(report), cancel }
+}
+
+fn compare(database: &Database, report: &BackupReport, sink: &MemoryBackup, target: &Path) -> Comparison {
+    let (restored, cancel) = (RestoreTarget::Path(target), &Cancel::new());
+    Files.compare(&CompareJob { source: None, database, report, restored, cancel }, sink).unwrap()
+}
+
 fn restore(sink: &MemoryBackup, report: &BackupReport, target: &Path) {
-    let job = RestoreJob { target, overwrite: false, report: Some(report), cancel: &Cancel::new() };
-    let done = Files.restore(&job, sink).unwrap();
+    let done = Files.restore(&restore_job(target, report, &Cancel::new()), sink).unwrap();
     assert!(done.messages.is_empty(), "{:?}", done.messages);
 }
 
@@ -68,8 +82,8 @@ fn every_shape_comes_back_the_same_and_compares_equal() {
         let target = directory.join("restored");
         restore(&sink, &report, &target);
         assert_eq!(compare_trees(&directory.join("tree"), &target), [""; 0], "{}", shape.name);
-        let database = database(&source, &source.path);
-        let comparison = Files.compare(&database, &report, &sink, &target, &Cancel::new()).unwrap();
+        let database = database(&source, &source.address);
+        let comparison = compare(&database, &report, &sink, &target);
         assert_eq!(comparison.differences, [""; 0], "{}", shape.name);
         assert_eq!(comparison.changed_since, 0, "{}", shape.name);
     }
@@ -209,6 +223,10 @@ fn a_tree_that_is_replaced_while_it_is_read_fails_the_backup() {
         ) -> Result<u64, larder_engines::SinkError> {
             Ok(0)
         }
+        fn carry(&mut self, _: &[u8]) -> Result<bool, larder_engines::SinkError> {
+            Ok(false)
+        }
+
         fn special(&mut self, _: larder_model::Entry) -> Result<(), larder_engines::SinkError> {
             Ok(())
         }
@@ -221,8 +239,10 @@ fn a_tree_that_is_replaced_while_it_is_read_fails_the_backup() {
     write(&directory, "two", "2");
     let job = BackupJob {
         source: &source,
-        database: &database(&source, &source.path),
+        database: &database(&source, &source.address),
         kind: BackupKind::Full,
+        backup_type: BackupType::default(),
+        previous: None,
         staging: Path::new("/nonexistent"),
         own_directories: &[],
         cancel: &Cancel::new(),
@@ -273,8 +293,8 @@ fn a_target_that_holds_something_is_left_alone_unless_said_otherwise() {
     let target = directory.join("target");
     fs::create_dir(&target).unwrap();
     fs::write(target.join("precious"), "y").unwrap();
-    let mut job =
-        RestoreJob { target: &target, overwrite: false, report: Some(&report), cancel: &Cancel::new() };
+    let cancel = Cancel::new();
+    let mut job = restore_job(&target, &report, &cancel);
     assert!(matches!(Files.restore(&job, &sink), Err(EngineError::TargetNotEmpty { .. })));
     assert!(!target.join("file").exists());
     job.overwrite = true;
@@ -293,8 +313,8 @@ fn damage_in_a_restored_tree_is_found_and_changes_of_the_source_are_told_apart()
     restore(&sink, &report, &target);
     write(&directory, "edited", "other words!");
     fs::remove_file(directory.join("tree/removed")).unwrap();
-    let database = database(&source, &source.path);
-    let good = Files.compare(&database, &report, &sink, &target, &Cancel::new()).unwrap();
+    let database = database(&source, &source.address);
+    let good = compare(&database, &report, &sink, &target);
     assert_eq!((good.differences.len(), good.changed_since), (0, 2), "{good:?}");
 
     let modified = fs::metadata(target.join("damaged")).unwrap();
@@ -304,7 +324,7 @@ fn damage_in_a_restored_tree_is_found_and_changes_of_the_source_are_told_apart()
     fs::remove_file(target.join("lost")).unwrap();
     fs::write(target.join("extra"), "").unwrap();
     fs::write(target.join("extra-too"), "").unwrap();
-    let bad = Files.compare(&database, &report, &sink, &target, &Cancel::new()).unwrap();
+    let bad = compare(&database, &report, &sink, &target);
     assert_eq!(bad.differences.len(), 4, "{:?}", bad.differences);
     assert!(
         bad.differences.iter().any(|said| said.contains("damaged: differs from the source from byte 6")),

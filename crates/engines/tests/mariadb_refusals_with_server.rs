@@ -6,7 +6,7 @@ mod bench;
 mod memory;
 
 use bench::{Bench, host, source};
-use larder_engines::{Content, Engine, EngineError, Mariadb, Sink, SinkError};
+use larder_engines::{Content, EngineError, Engines, Sink, SinkError};
 use larder_model::{BackupKind, Entry, Secret};
 use larder_testbed::{MariaDb, TempDir};
 use memory::MemoryBackup;
@@ -100,7 +100,7 @@ fn with_program(bench: &mut Bench, directory: &TempDir, name: &str, script: &str
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     let mut host = host();
     host.tool_directories.insert(0, directory.path().to_owned());
-    bench.engine = Mariadb::new(&host);
+    bench.engines = Engines::new(&host);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_wrong_password_a_closed_port_and_a_missing_database_are_named() {
     assert!(!error.contains("wr0ng"), "{error}");
     server.kill();
     assert!(refused(&bench, "d").contains("see whether the server at 127.0.0.1"), "{error}");
-    assert!(bench.engine.discover(&bench.source, &[]).is_err());
+    assert!(bench.engine().discover(&bench.source, &[]).is_err());
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_user_that_may_not_see_everything_is_refused_with_the_statement_that_helps()
         "{error}"
     );
     loop {
-        let missing = bench.engine.missing_rights(&bench.source).unwrap();
+        let missing = bench.engine().missing_rights(&bench.source).unwrap();
         let Some(first) = missing.first() else { break };
         assert!(!first.what.is_empty());
         server.sql(&first.grant);
@@ -157,7 +157,7 @@ fn a_program_that_is_missing_or_older_than_the_server_is_named() {
     let directory = TempDir::new();
     let mut host = host();
     host.tool_directories = vec![directory.path().to_owned()];
-    bench.engine = Mariadb::new(&host);
+    bench.engines = Engines::new(&host);
     let error = refused(&bench, "d");
     assert!(
         error.contains("mariadb or mysql") && error.contains("install the package mariadb-client"),
@@ -170,7 +170,7 @@ fn a_program_that_is_missing_or_older_than_the_server_is_named() {
     let old = directory.join("mariadb-dump");
     fs::write(&old, "#!/bin/sh\necho 'mariadb-dump from 10.3.39-MariaDB, client 10.17'\n").unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o755)).unwrap();
-    bench.engine = Mariadb::new(&host);
+    bench.engines = Engines::new(&host);
     let error = refused(&bench, "d");
     assert!(error.contains("10.3.39") && error.contains("the server is 10."), "{error}");
 }
@@ -275,7 +275,9 @@ fn a_table_that_stays_locked_fails_the_backup_in_time_and_by_name() {
     holding.kill().unwrap();
     holding.wait().unwrap();
     let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for%'";
-    assert_eq!(server.sql(waits), "0\n");
+    larder_testbed::wait_until("the end of the dump's statement", std::time::Duration::from_secs(20), || {
+        (server.sql(waits) == "0\n").then_some(())
+    });
 }
 
 #[test]

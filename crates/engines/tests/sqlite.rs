@@ -3,7 +3,10 @@
 
 mod memory;
 
-use larder_engines::{BackupJob, BackupReport, ChangeCheck, Engine, EngineError, RestoreJob, Sqlite};
+use larder_engines::{
+    BackupJob, BackupReport, ChangeCheck, CompareJob, Engine, EngineError, RestoreJob, RestoreTarget, Sqlite,
+};
+use larder_model::task::BackupType;
 use larder_model::{BackupKind, Cancel, Counters, EngineKind};
 use larder_testbed::{TempDir, set_modified};
 use memory::{MemoryBackup, database, source};
@@ -35,6 +38,8 @@ fn try_backup(path: &Path, cancel: &Cancel) -> Result<(MemoryBackup, BackupRepor
         source: &source,
         database: &database(&source, path.to_str().unwrap()),
         kind: BackupKind::Full,
+        backup_type: BackupType::default(),
+        previous: None,
         staging: staging.path(),
         own_directories: &[],
         cancel,
@@ -54,7 +59,8 @@ fn job<'a>(
     report: &'a BackupReport,
     cancel: &'a Cancel,
 ) -> RestoreJob<'a> {
-    RestoreJob { target, overwrite, report: Some(report), cancel }
+    let (target, staging) = (RestoreTarget::Path(target), Path::new("/nonexistent"));
+    RestoreJob { target, overwrite, until: None, staging, report: Some(report), cancel }
 }
 
 fn restore(backup: &MemoryBackup, report: &BackupReport, target: &Path) {
@@ -62,13 +68,16 @@ fn restore(backup: &MemoryBackup, report: &BackupReport, target: &Path) {
 }
 
 fn changed(path: &Path, report: &BackupReport) -> ChangeCheck {
-    let database = database(&source(EngineKind::Sqlite, Path::new("/")), path.to_str().unwrap());
-    Sqlite.changed(&database, report.position.as_deref().unwrap()).unwrap()
+    let source = source(EngineKind::Sqlite, Path::new("/"));
+    let database = database(&source, path.to_str().unwrap());
+    Sqlite.changed(&source, &database, report.position.as_deref().unwrap()).unwrap()
 }
 
 fn compare(path: &Path, report: &BackupReport, restored: &Path) -> larder_engines::Comparison {
     let database = database(&source(EngineKind::Sqlite, Path::new("/")), path.to_str().unwrap());
-    Sqlite.compare(&database, report, &MemoryBackup::default(), restored, &Cancel::new()).unwrap()
+    let (restored, cancel) = (RestoreTarget::Path(restored), &Cancel::new());
+    let job = CompareJob { source: None, database: &database, report, restored, cancel };
+    Sqlite.compare(&job, &MemoryBackup::default()).unwrap()
 }
 
 /// Makes a database look as if it was written to long ago.
@@ -175,9 +184,9 @@ fn discovery_finds_databases_by_their_content_and_nothing_else() {
     assert_eq!(found, ["two.bin", "one.db", "open.db"]);
     drop(open);
 
-    source.path = directory.join("one.db").to_str().unwrap().to_owned();
+    source.address = directory.join("one.db").to_str().unwrap().to_owned();
     assert_eq!(Sqlite.discover(&source, &[]).unwrap().len(), 1);
-    source.path = directory.join("gone").to_str().unwrap().to_owned();
+    source.address = directory.join("gone").to_str().unwrap().to_owned();
     assert!(matches!(Sqlite.discover(&source, &[]), Err(EngineError::Missing { .. })));
 }
 
@@ -239,16 +248,13 @@ fn unchanged_is_said_only_when_it_is_proved() {
         assert_eq!(changed(&path, &report), ChangeCheck::MaybeChanged, "{mode}");
         settle(&path);
         assert_eq!(changed(&path, &report), ChangeCheck::MaybeChanged, "{mode}: forged times prove nothing");
-        assert_eq!(
-            Sqlite
-                .changed(&database(&source(EngineKind::Sqlite, &path), path.to_str().unwrap()), "nonsense")
-                .unwrap(),
-            ChangeCheck::MaybeChanged
-        );
+        let source = source(EngineKind::Sqlite, &path);
+        let known = database(&source, path.to_str().unwrap());
+        assert_eq!(Sqlite.changed(&source, &known, "nonsense").unwrap(), ChangeCheck::MaybeChanged);
         drop(connection);
         fs::remove_file(&path).unwrap();
-        let gone = database(&source(EngineKind::Sqlite, &path), path.to_str().unwrap());
-        assert!(matches!(Sqlite.changed(&gone, &report.position.unwrap()), Err(EngineError::Missing { .. })));
+        let asked = Sqlite.changed(&source, &known, &report.position.unwrap());
+        assert!(matches!(asked, Err(EngineError::Missing { .. })));
     }
 }
 

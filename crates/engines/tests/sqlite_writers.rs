@@ -4,6 +4,7 @@
 mod memory;
 
 use larder_engines::{BackupJob, Engine, EngineError, Sqlite};
+use larder_model::task::BackupType;
 use larder_model::{BackupKind, Cancel, Counters, EngineKind};
 use larder_testbed::{TempDir, wait_until};
 use memory::{MemoryBackup, database, source};
@@ -112,6 +113,8 @@ fn try_backup(path: &Path, cancel: &Cancel) -> Result<MemoryBackup, EngineError>
         source: &source,
         database: &database(&source, path.to_str().unwrap()),
         kind: BackupKind::Full,
+        backup_type: BackupType::default(),
+        previous: None,
         staging: staging.path(),
         own_directories: &[],
         cancel,
@@ -189,11 +192,13 @@ fn reading_the_files_meanwhile_takes_no_lock_away() {
                 let database = database(&source, path.to_str().unwrap());
                 while !done.is_canceled() {
                     assert_eq!(Sqlite.discover(&source, &[]).unwrap().len(), 1);
-                    Sqlite.changed(&database, "").unwrap();
+                    Sqlite.changed(&source, &database, "").unwrap();
                     let tree = BackupJob {
                         source: &source,
                         database: &memory::database(&source, directory.path().to_str().unwrap()),
                         kind: BackupKind::Full,
+                        backup_type: BackupType::default(),
+                        previous: None,
                         staging: Path::new("/nonexistent"),
                         own_directories: &[],
                         cancel: &done,

@@ -16,18 +16,14 @@ const LONG: Duration = Duration::from_secs(30);
 
 fn watch(path: &Path, engine: EngineKind, exclude: &[&str]) -> (Watch, Receiver<WatchEvent>) {
     let source = Source {
-        name: "web".parse().unwrap(),
-        engine,
-        path: path.to_str().unwrap().to_owned(),
         exclude: exclude.iter().map(|pattern| (*pattern).to_owned()).collect(),
-        default_excludes: true,
-        one_file_system: false,
+        ..Source::new("web".parse().unwrap(), engine, path.to_str().unwrap().to_owned())
     };
     let database = Database {
         name: "web".parse().unwrap(),
         source: source.name.clone(),
         engine,
-        locator: source.path.clone(),
+        locator: source.address.clone(),
         discovered: "2026-01-01T00:00:00Z".parse().unwrap(),
         missing_since: None,
     };

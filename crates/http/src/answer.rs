@@ -1,7 +1,8 @@
 //! What the interface takes and gives besides the words of the model.
 
+use jiff::Timestamp;
 use larder_model::task::RetentionPolicy;
-use larder_model::{BackupKind, DatabaseName, OperationId, RestorePoint, TimeSpan};
+use larder_model::{BackupKind, DatabaseName, OperationId, RestorePoint, Source, TimeSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +102,28 @@ pub struct Backups {
     pub backups: Vec<RestorePoint>,
 }
 
-/// Asks for data to be got back.
+/// A right that the user of a source lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct LackingRight {
+    /// What cannot be done without it.
+    pub what: String,
+    /// What grants it.
+    pub grant: String,
+}
+
+/// A source on the server's host that nobody has added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct ProposedSource {
+    /// The source as it would be added.
+    pub source: Source,
+    /// Why it is thought to be there.
+    pub reason: String,
+}
+
+/// Asks for data to be got back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct RestoreBody {
     /// `latest`, an id or its first characters, or a moment such as `2026-03-01T12:00:00Z`; the latest where nothing
@@ -112,8 +133,23 @@ pub struct RestoreBody {
     /// The destination to read from; any that has it where nothing is said.
     #[serde(default)]
     pub destination: Option<String>,
-    /// Where to, on the server's host: an absolute path; a directory for `files`, a file for `sqlite`.
-    pub target: String,
+    /// Where to, on the server's host: an absolute path; a directory for `files`, a file for `sqlite`. Left out where the
+    /// backup goes into a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The source whose server the backup is restored into, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_source: Option<String>,
+    /// The name that the database gets there, as the server spells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_database: Option<String>,
+    /// Where to end, for engines that know more moments than those of their backups: at the last change before this
+    /// moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_time: Option<Timestamp>,
+    /// Where to end, in the words of the engine: an LSN, a binlog file and offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_position: Option<String>,
     /// Whether what is there may be overwritten; false where nothing is said.
     #[serde(default)]
     pub overwrite: bool,

@@ -17,7 +17,7 @@ mod server;
 
 pub use answer::{
     Accepted, Backups, BackupsBody, CheckBody, Declined, DelayBody, ErrorBody, HealthAnswer, KeyAccess,
-    RestoreBody, RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
+    LackingRight, ProposedSource, RestoreBody, RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
 };
 pub use error::HttpError;
 pub use openapi::document;

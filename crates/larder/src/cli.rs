@@ -110,14 +110,21 @@ pub(crate) struct QuickstartArguments {
 pub(crate) enum SourceCommand {
     /// Add a source and search it at once
     Add {
-        /// A directory, or a SQLite file
-        path: PathBuf,
-        /// What reads it: files or sqlite
-        #[arg(long, default_value = "files")]
-        engine: EngineKind,
-        /// Its name [default: made from the path]
+        /// A directory, a SQLite file, or a server: postgresql://USER@HOST:PORT
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+        /// What reads it [default: files for a path, and what the address begins with for a server]
+        #[arg(long)]
+        engine: Option<EngineKind>,
+        /// Its name [default: made from the address]
         #[arg(long)]
         name: Option<String>,
+        /// A file that holds the password
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// What else the engine wants to know; may be given several times
+        #[arg(long, value_name = "NAME=VALUE")]
+        option: Vec<String>,
         /// A pattern to leave out, in gitignore syntax; may be given several times
         #[arg(long, value_name = "PATTERN")]
         exclude: Vec<String>,
@@ -132,6 +139,37 @@ pub(crate) enum SourceCommand {
     },
     /// List the sources
     List(Connection),
+    /// Say which rights a source's user lacks, and what grants them
+    Check {
+        /// The source
+        name: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Look for sources on the server's host that are not added yet
+    Find {
+        /// Add them all
+        #[arg(long)]
+        accept: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Change a source's address, password or options; the rest stays
+    Change {
+        /// The source
+        name: String,
+        /// Its new address
+        #[arg(long)]
+        address: Option<String>,
+        /// A file that holds the new password
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// An option to set, or with nothing after the sign to remove; may be given several times
+        #[arg(long, value_name = "NAME=VALUE")]
+        option: Vec<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Remove a source; its backups stay
     Remove {
         /// The source
@@ -348,7 +386,17 @@ pub(crate) struct RestoreArguments {
     /// The database
     pub(crate) database: String,
     /// Where to: a directory for a tree, a file for a SQLite database
-    pub(crate) target: PathBuf,
+    #[arg(required_unless_present = "into")]
+    pub(crate) target: Option<PathBuf>,
+    /// Into a server instead: the source that is the server, and the name of the new database there
+    #[arg(long, value_name = "SOURCE/NAME", conflicts_with_all = ["target", "key_file"])]
+    pub(crate) into: Option<String>,
+    /// End at the last change before this moment, where the engine can: 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "MOMENT", conflicts_with_all = ["position", "key_file"])]
+    pub(crate) time: Option<jiff::Timestamp>,
+    /// End at this position, in the engine's words, where the engine can
+    #[arg(long, conflicts_with = "key_file")]
+    pub(crate) position: Option<String>,
     /// Which backup: latest, an id or its first characters, or a moment such as 2026-03-01T12:00:00Z
     #[arg(long, default_value = "latest")]
     pub(crate) backup: String,

@@ -31,17 +31,8 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
-        Self::Files,
-        Self::Sqlite,
-        Self::Postgresql,
-        Self::Mariadb,
-        Self::Redis,
-        Self::Couchdb,
-        Self::Etcd,
-        Self::Command,
-    ];
+    /// Every kind that there is an engine for, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::Files, Self::Sqlite, Self::Postgresql, Self::Mariadb];
 
     /// Returns the name used in configuration, commands and pages.
     #[must_use]
@@ -59,6 +50,23 @@ impl EngineKind {
     }
 }
 
+impl EngineKind {
+    /// Returns the kind that an address with a scheme belongs to, such as `postgresql://backup@host`; `None` for paths and for
+    /// schemes that no engine has.
+    #[must_use]
+    pub fn of_address(address: &str) -> Option<Self> {
+        match address.split_once("://")?.0 {
+            "postgresql" | "postgres" => Some(Self::Postgresql),
+            "mariadb" | "mysql" => Some(Self::Mariadb),
+            "redis" | "rediss" => Some(Self::Redis),
+            "couchdb" | "http" | "https" => Some(Self::Couchdb),
+            "etcd" => Some(Self::Etcd),
+            "command" => Some(Self::Command),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for EngineKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -67,9 +75,7 @@ impl fmt::Display for EngineKind {
 
 /// An engine that Larder does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "'{name}' is not an engine; the engines are files, sqlite, postgresql, mariadb, redis, couchdb, etcd and command"
-)]
+#[error("'{name}' is not an engine; the engines are {}", EngineKind::ALL.map(EngineKind::as_str).join(", "))]
 pub struct UnknownEngine {
     /// The name as it was given.
     pub name: String,
@@ -121,6 +127,51 @@ const fn yes() -> bool {
     true
 }
 
+impl Source {
+    /// Makes a source with everything but its name, engine and address at its default.
+    #[must_use]
+    pub const fn new(name: DatabaseName, engine: EngineKind, address: String) -> Self {
+        Self {
+            name,
+            engine,
+            address,
+            password: None,
+            options: BTreeMap::new(),
+            exclude: Vec::new(),
+            default_excludes: true,
+            one_file_system: false,
+        }
+    }
+
+    /// Moves a password that stands in the address, as in `postgresql://backup:secret@host`, to where it is kept from
+    /// sight; one that is given apart wins.
+    pub fn hide_password(&mut self) {
+        let Some((scheme, rest)) = self.address.split_once("://") else { return };
+        let authority = rest.find('/').map_or(rest, |end| &rest[..end]);
+        let Some((login, _)) = authority.rsplit_once('@') else { return };
+        let Some((user, password)) = login.split_once(':') else { return };
+        let bare = format!("{scheme}://{user}{}", &rest[login.len()..]);
+        if self.password.is_none() && !password.is_empty() {
+            self.password = Some(Secret::new(percent_decoded(password)));
+        }
+        self.address = bare;
+    }
+}
+
+/// Reads `%40` and the like; what is no such escape stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped =
+            digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The unit of backup: one database, or one file tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -140,4 +191,33 @@ pub struct Database {
     /// When discovery found it gone; its backups stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<jiff::Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_moved_out_of_sight() {
+        for (address, bare, password) in [
+            ("postgresql://backup:p%40ss@host:5432/x", "postgresql://backup@host:5432/x", Some("p@ss")),
+            ("postgresql://backup:a:b@host", "postgresql://backup@host", Some("a:b")),
+            ("http://admin:@host", "http://admin@host", None),
+            ("postgresql://backup@host", "postgresql://backup@host", None),
+            ("/srv/a:b@c", "/srv/a:b@c", None),
+        ] {
+            let name = DatabaseName::from_lossy("main");
+            let mut source = Source::new(name, EngineKind::Postgresql, address.to_owned());
+            source.hide_password();
+            assert_eq!(source.address, bare);
+            assert_eq!(source.password.as_ref().map(Secret::expose), password);
+        }
+    }
+
+    #[test]
+    fn an_unknown_engine_is_answered_with_those_there_are() {
+        let error = "oracle".parse::<EngineKind>().unwrap_err().to_string();
+        assert_eq!(error, "'oracle' is not an engine; the engines are files, sqlite, postgresql");
+        assert!(EngineKind::ALL.iter().all(|kind| kind.as_str().parse() == Ok(*kind)));
+    }
 }

@@ -84,6 +84,14 @@ pub enum RepositoryError {
         /// Why, in the source's own words.
         cause: String,
     },
+    /// Something of the backup before cannot be taken over into this one.
+    #[error("taking {name} over from the backup before failed: {cause}; make a full backup")]
+    NotCarried {
+        /// The entry.
+        name: String,
+        /// Why, in the middle of a sentence.
+        cause: String,
+    },
     /// A file or directory of this machine could not be used.
     #[error("could not {action} '{path}': {cause}; {remedy}")]
     Local {

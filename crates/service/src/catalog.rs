@@ -8,6 +8,7 @@ use crate::plan::Plan;
 use crate::record::{self, Exception, StoredPlace};
 use crate::seal::Sealer;
 use crate::stored;
+use crate::stored_source;
 use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -47,7 +48,7 @@ impl Catalog {
         default_zone: &TimeZone,
     ) -> Result<Self, ServiceError> {
         let mut catalog = Self::default();
-        for (_, source) in record::all::<Source>(state, record::SOURCES).await? {
+        for source in stored_source::load(state, sealer).await? {
             catalog.sources.insert(source.name.clone(), source);
         }
         for (_, database) in record::all::<Database>(state, record::DATABASES).await? {

@@ -11,6 +11,7 @@ use crate::queue::Queue;
 use crate::seal::Sealer;
 use crate::settings::Settings;
 use jiff::Timestamp;
+use larder_engines::Engines;
 use larder_model::{Clock, OperationId, Secret};
 use larder_repository::KeyRing;
 use larder_state::{Commit, State, Transaction, Write};
@@ -25,6 +26,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) settings: Settings,
+    pub(crate) engines: Arc<Engines>,
     pub(crate) state: Arc<dyn State>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) key: Secret,
@@ -83,6 +85,7 @@ impl Core {
             last_tick: now,
         };
         Self {
+            engines: Arc::new(Engines::new(&settings.host)),
             settings,
             state,
             clock,

@@ -39,11 +39,11 @@ pub(crate) async fn search_all(core: &Arc<Core>) -> Result<Vec<DatabaseName>, Se
         let found = match tokio::time::timeout(LONGEST_SEARCH, search).await {
             Ok(Ok(found)) => found.map_err(|error| error.to_string()),
             Ok(Err(error)) => {
-                Err(format!("searching '{}' ended by a fault of the program: {error}", source.path))
+                Err(format!("searching '{}' ended by a fault of the program: {error}", source.address))
             }
             Err(_) => Err(format!(
-                "searching '{}' takes longer than {} s; check that its disk answers",
-                source.path,
+                "searching '{}' takes longer than {} s; check that it answers",
+                source.address,
                 LONGEST_SEARCH.as_secs()
             )),
         };
@@ -58,7 +58,7 @@ pub(crate) async fn search(core: &Arc<Core>, source: &Source) -> Result<Vec<Foun
         Ok(found) => Ok(found?),
         Err(error) => Err(ServiceError::conflict(format!(
             "searching '{}' ended by a fault of the program: {error}; please report it",
-            source.path
+            source.address
         ))),
     }
 }
@@ -67,8 +67,8 @@ fn begin(
     core: &Arc<Core>,
     source: Source,
 ) -> tokio::task::JoinHandle<Result<Vec<FoundDatabase>, EngineError>> {
-    let own = core.own_directories();
-    tokio::task::spawn_blocking(move || larder_engines::engine(source.engine).discover(&source, &own))
+    let (own, engines) = (core.own_directories(), Arc::clone(&core.engines));
+    tokio::task::spawn_blocking(move || engines.get(source.engine).discover(&source, &own))
 }
 
 /// Enters what a search found; an error says nothing about which databases there are.

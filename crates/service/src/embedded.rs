@@ -7,6 +7,7 @@ use crate::error::{ErrorKind, ServiceError};
 use crate::record;
 use crate::sources::Traces;
 use crate::staging::Staging;
+use crate::stored_source;
 use larder_model::{Database, DatabaseName, EngineKind, Source};
 use larder_state::Write;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,7 @@ pub(crate) fn record_of(core: &Core, source: &Source, name: &DatabaseName) -> Da
         name: name.clone(),
         source: source.name.clone(),
         engine: EngineKind::Sqlite,
-        locator: Path::new(&source.path).join(name.as_str()).display().to_string(),
+        locator: Path::new(&source.address).join(name.as_str()).display().to_string(),
         discovered: core.now(),
         missing_since: None,
     }
@@ -113,7 +114,7 @@ pub(crate) async fn ensure_source(core: &Arc<Core>) -> Result<Source, ServiceErr
     })?;
     let name = {
         let catalog = core.catalog();
-        if let Some(known) = catalog.sources.values().find(|source| source.path == path) {
+        if let Some(known) = catalog.sources.values().find(|source| source.address == path) {
             return Ok(known.clone());
         }
         let taken = |name: &str| catalog.sources.keys().any(|other| same_name(other.as_str(), name));
@@ -121,16 +122,9 @@ pub(crate) async fn ensure_source(core: &Arc<Core>) -> Result<Source, ServiceErr
         let free = std::iter::once(NAME.to_owned()).chain(numbered).find(|name| !taken(name));
         DatabaseName::from_lossy(&free.unwrap_or_else(|| NAME.to_owned()))
     };
-    let source = Source {
-        name,
-        engine: EngineKind::Sqlite,
-        path,
-        exclude: Vec::new(),
-        // Larder's own directory is left out by default, and this lies in it.
-        default_excludes: false,
-        one_file_system: false,
-    };
-    core.store(vec![record::put(record::source(&source.name), &source)?]).await?;
+    // Larder's own directory is left out by default, and this lies in it.
+    let source = Source { default_excludes: false, ..Source::new(name, EngineKind::Sqlite, path) };
+    core.store(stored_source::writes(&source, &core.sealer)?).await?;
     core.catalog_mut().sources.insert(source.name.clone(), source.clone());
     Ok(source)
 }

@@ -70,14 +70,7 @@ mod tests {
     use larder_model::EngineKind;
 
     fn source() -> Source {
-        Source {
-            name: "shops".parse().unwrap(),
-            engine: EngineKind::Sqlite,
-            path: "/srv".to_owned(),
-            exclude: Vec::new(),
-            default_excludes: true,
-            one_file_system: false,
-        }
+        Source::new("shops".parse().unwrap(), EngineKind::Sqlite, "/srv".to_owned())
     }
 
     fn found(names: &[&str]) -> Vec<FoundDatabase> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const SOURCES: &str = "source/";
 pub(crate) const DATABASES: &str = "database/";
 pub(crate) const TASKS: &str = "task/";
-/// The secrets of tasks, sealed.
+/// The secrets of tasks and sources, sealed.
 pub(crate) const SECRETS: &str = "secret/";
 pub(crate) const EXCEPTIONS: &str = "derived/";
 pub(crate) const STATUSES: &str = "status/";
@@ -53,6 +53,11 @@ pub(crate) fn source(name: &DatabaseName) -> String {
 
 pub(crate) fn database(name: &DatabaseName) -> String {
     format!("{DATABASES}{name}")
+}
+
+/// Tasks have numbers there, and no number looks so.
+pub(crate) fn source_secrets(name: &DatabaseName) -> String {
+    format!("{SECRETS}source/{name}")
 }
 
 /// Numbers are padded, so that the order of keys is that of the numbers.

@@ -2,6 +2,7 @@
 
 use crate::error::ServiceError;
 use jiff::Timestamp;
+use larder_engines::RestorePointInTime;
 use larder_model::{OperationKind, OperationStatus, RestorePoint, Secret};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -50,10 +51,36 @@ pub struct RestoreRequest {
     pub backup: BackupChoice,
     /// From which destination, by name or address; any that has it where nothing is said.
     pub destination: Option<String>,
-    /// Where to, on the server's host: a directory for `files`, a file for `sqlite`. An absolute path.
-    pub target: PathBuf,
+    /// Where to.
+    pub target: RestorePlace,
     /// Whether what is there may be overwritten.
     pub overwrite: bool,
+    /// Where it ends, for engines that know more moments than those of their backups.
+    pub until: Option<RestorePointInTime>,
+}
+
+/// Where a backup's data is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestorePlace {
+    /// A place on the server's host, an absolute path: a directory for `files`, a file for `sqlite`, a directory for what a
+    /// database server's tools wrote.
+    Path(PathBuf),
+    /// A database of a server.
+    Server {
+        /// The source that is the server, by name.
+        source: String,
+        /// The name that the database gets there.
+        name: String,
+    },
+}
+
+impl std::fmt::Display for RestorePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Server { source, name } => write!(f, "{source}/{name}"),
+        }
+    }
 }
 
 /// A backup that is to become a new database of Larder's own.

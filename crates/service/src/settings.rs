@@ -1,6 +1,7 @@
 //! What the administrator of the host decides once, at start.
 
 use jiff::tz::TimeZone;
+use larder_engines::Host;
 use larder_model::task::DestinationKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub allowed_destinations: Option<Vec<DestinationKind>>,
     /// The AWS regions that tasks may name; all where nothing is said.
     pub allowed_aws_regions: Option<Vec<String>>,
+    /// What engines are told of this host: where the vendors' programs lie, and how nicely they run.
+    pub host: Host,
 }
 
 impl Settings {
@@ -68,6 +71,7 @@ impl Settings {
             local_root: None,
             allowed_destinations: None,
             allowed_aws_regions: None,
+            host: Host::default(),
         }
     }
 

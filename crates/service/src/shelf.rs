@@ -4,12 +4,13 @@ use crate::destination::Destination;
 use crate::error::ServiceError;
 use crate::job::{Done, Verdict};
 use crate::operations::Live;
-use crate::request::{BackupChoice, RestoreRequest};
+use crate::request::{BackupChoice, RestorePlace, RestoreRequest};
 use crate::work::check::Check;
 use crate::work::listing::point;
 use crate::work::restore::Restore;
 use crate::work::{Order, Place, Site, What};
 use jiff::tz::TimeZone;
+use larder_engines::{Engines, Host};
 use larder_model::{
     BackupId, Cancel, Clock, Counters, Database, DatabaseName, EngineKind, RestorePoint, Secret,
 };
@@ -70,6 +71,8 @@ impl Shelf {
                 staging: PathBuf::new(),
                 own_directories: Vec::new(),
                 suspicious: HashSet::new(),
+                // Without a server there are no servers to restore into.
+                engines: Arc::new(Engines::new(&Host::default())),
             },
             place: Place { destination, root_known: true, database_known: true, passwords: vec![key] },
             database: Arc::new(database),
@@ -106,10 +109,12 @@ impl Shelf {
                 database: self.database.name.to_string(),
                 backup: backup.clone(),
                 destination: None,
-                target: target.to_owned(),
+                target: RestorePlace::Path(target.to_owned()),
                 overwrite,
+                until: None,
             },
             places: vec![self.place.clone()],
+            server: None,
         };
         let done = ended(self.order(What::Restore(restore), cancel).carry_out())?;
         let backup = done.destinations.into_iter().find_map(|outcome| outcome.backup);

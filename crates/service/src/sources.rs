@@ -8,40 +8,118 @@ use crate::identity::{TaskKey, TaskUid};
 use crate::reconcile::is_among;
 use crate::record;
 use crate::stored;
+use crate::stored_source;
 use crate::tasks::server_wide::forgotten;
-use larder_model::{Database, DatabaseName, Source};
+use larder_engines::{FoundSource, MissingRight};
+use larder_model::{Database, DatabaseName, EngineKind, Source};
 use larder_state::Write;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Adds a source, once a search has shown that it can be read; returns the databases found.
-pub(crate) async fn add(core: &Arc<Core>, source: Source) -> Result<Vec<DatabaseName>, ServiceError> {
+pub(crate) async fn add(core: &Arc<Core>, mut source: Source) -> Result<Vec<DatabaseName>, ServiceError> {
+    source.hide_password();
+    stored_source::unmask(&mut source, None);
     check_path(&source).await?;
     check_name(core, &source.name)?;
     let found = discovery::search(core, &source).await?;
     {
         let _writer = core.writer.lock().await;
         check_name(core, &source.name)?;
-        core.store(vec![record::put(record::source(&source.name), &source)?]).await?;
+        core.store(stored_source::writes(&source, &core.sealer)?).await?;
         core.catalog_mut().sources.insert(source.name.clone(), source.clone());
     }
     discovery::enter(core, &source, &found).await?;
+    Ok(databases_of(core, &source))
+}
+
+fn databases_of(core: &Core, source: &Source) -> Vec<DatabaseName> {
     let catalog = core.catalog();
-    Ok(catalog.databases.values().filter(|db| db.source == source.name).map(|db| db.name.clone()).collect())
+    catalog.databases.values().filter(|db| db.source == source.name).map(|db| db.name.clone()).collect()
+}
+
+/// Changes a source, once a search has shown that it can be read; returns its databases. Its engine stays, for its
+/// backups are of that engine; a password that is only masked stays as well.
+pub(crate) async fn change(
+    core: &Arc<Core>,
+    name: &str,
+    mut source: Source,
+) -> Result<Vec<DatabaseName>, ServiceError> {
+    let before = core.catalog().source(name)?.clone();
+    if source.name != before.name || source.engine != before.engine {
+        return Err(ServiceError::conflict(format!(
+            "the source '{}' keeps its name and its engine {}; add another source instead",
+            before.name, before.engine
+        )));
+    }
+    source.hide_password();
+    stored_source::unmask(&mut source, Some(&before));
+    check_path(&source).await?;
+    let found = discovery::search(core, &source).await?;
+    {
+        let _writer = core.writer.lock().await;
+        // Removed in the meantime, perhaps.
+        core.catalog().source(name)?;
+        core.store(stored_source::writes(&source, &core.sealer)?).await?;
+        core.catalog_mut().sources.insert(source.name.clone(), source.clone());
+    }
+    discovery::enter(core, &source, &found).await?;
+    Ok(databases_of(core, &source))
+}
+
+/// Asks a source which rights its user lacks.
+pub(crate) async fn missing_rights(core: &Arc<Core>, name: &str) -> Result<Vec<MissingRight>, ServiceError> {
+    let source = core.catalog().source(name)?.clone();
+    let engines = Arc::clone(&core.engines);
+    let asked = tokio::task::spawn_blocking(move || engines.get(source.engine).missing_rights(&source));
+    Ok(asked.await.map_err(|error| fault(&error))??)
+}
+
+/// Looks for sources on this host that are not added yet.
+pub(crate) async fn find(core: &Arc<Core>) -> Result<Vec<FoundSource>, ServiceError> {
+    let engines = Arc::clone(&core.engines);
+    let mut found =
+        tokio::task::spawn_blocking(move || engines.find()).await.map_err(|error| fault(&error))?;
+    let catalog = core.catalog();
+    let known = |found: &Source| {
+        catalog.sources.values().any(|one| one.engine == found.engine && one.address == found.address)
+    };
+    found.retain(|one| !known(&one.source));
+    let mut taken: HashSet<String> =
+        catalog.sources.keys().map(|name| name.as_str().to_lowercase()).collect();
+    for one in &mut found {
+        one.source.name = free_name(&one.source.name, &taken);
+        taken.insert(one.source.name.as_str().to_lowercase());
+    }
+    Ok(found)
+}
+
+fn free_name(base: &DatabaseName, taken: &HashSet<String>) -> DatabaseName {
+    let numbered = (2_u32..).map(|number| DatabaseName::from_lossy(&format!("{base}-{number}")));
+    let mut names = std::iter::once(base.clone()).chain(numbered);
+    names.find(|name| !taken.contains(&name.as_str().to_lowercase())).unwrap_or_else(|| base.clone())
+}
+
+fn fault(error: &tokio::task::JoinError) -> ServiceError {
+    ServiceError::conflict(format!("it ended by a fault of the program: {error}; please report it"))
 }
 
 async fn check_path(source: &Source) -> Result<(), ServiceError> {
-    let path = Path::new(&source.path);
+    if !matches!(source.engine, EngineKind::Files | EngineKind::Sqlite) {
+        return Ok(());
+    }
+    let path = Path::new(&source.address);
     if !path.is_absolute() {
-        let message = format!("'{}' is not an absolute path; give one that begins with /", source.path);
-        return Err(ServiceError::invalid("Path", message));
+        let message = format!("'{}' is not an absolute path; give one that begins with /", source.address);
+        return Err(ServiceError::invalid("Address", message));
     }
     match tokio::fs::metadata(path).await {
         Ok(_) => Ok(()),
         Err(cause) => {
             let message =
-                format!("'{}' cannot be used: {cause}; check the path and its permissions", source.path);
-            Err(ServiceError::invalid("Path", message))
+                format!("'{}' cannot be used: {cause}; check the path and its permissions", source.address);
+            Err(ServiceError::invalid("Address", message))
         }
     }
 }
@@ -75,7 +153,7 @@ pub(crate) async fn remove(core: &Arc<Core>, name: &str) -> Result<(), ServiceEr
         let gone: Vec<DatabaseName> = gone.into_iter().map(|database| database.name.clone()).collect();
         (name, kept, gone)
     };
-    let mut writes = vec![Write::Delete(record::source(&name))];
+    let mut writes = stored_source::removal(&name);
     for database in &kept {
         writes.push(record::put(record::database(&database.name), database)?);
     }

@@ -4,7 +4,7 @@
 mod support;
 
 use larder_model::{BackupKind, BackupQuality, EngineKind, OperationStatus};
-use larder_service::{BackupChoice, Health, OperationFilter, RestoreRequest, Service};
+use larder_service::{BackupChoice, Health, OperationFilter, RestorePlace, RestoreRequest, Service};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::{
@@ -294,8 +294,9 @@ async fn a_destination_that_was_away_gets_what_it_missed_from_the_other_one() {
             database: "web".to_owned(),
             backup: BackupChoice::AtOrBefore(time),
             destination: second.to_str().map(str::to_owned),
-            target: target.clone(),
+            target: RestorePlace::Path(target.clone()),
             overwrite: false,
+            until: None,
         };
         assert_completed(&ended(&service, service.restore(request).await.unwrap()).await);
         assert_eq!(std::fs::read_to_string(target.join("passing")).unwrap(), content);

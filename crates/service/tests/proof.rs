@@ -4,7 +4,7 @@
 mod support;
 
 use larder_model::{BackupKind, BackupQuality, OperationStatus};
-use larder_service::{BackupChoice, Health, RestoreRequest, Service};
+use larder_service::{BackupChoice, Health, RestorePlace, RestoreRequest, Service};
 use larder_testbed::compare_trees;
 use std::path::{Path, PathBuf};
 use support::{Host, assert_completed, backup, damage_packs, ended, failure, put, sqlite, with_second};
@@ -24,8 +24,9 @@ fn request(database: &str, target: &Path) -> RestoreRequest {
         database: database.to_owned(),
         backup: BackupChoice::Latest,
         destination: None,
-        target: target.to_owned(),
+        target: RestorePlace::Path(target.to_owned()),
         overwrite: false,
+        until: None,
     }
 }
 

@@ -116,7 +116,10 @@ async fn a_source_that_makes_no_sense_is_refused() {
     let error = service.add_source(nowhere).await.unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
     let relative = source("web", EngineKind::Files, std::path::Path::new("relative"));
-    assert!(matches!(service.add_source(relative).await, Err(ServiceError::Invalid { field: "Path", .. })));
+    assert!(matches!(
+        service.add_source(relative).await,
+        Err(ServiceError::Invalid { field: "Address", .. })
+    ));
     service.add_source(host.tree("web")).await.unwrap();
     let twice = service.add_source(host.tree("web")).await.unwrap_err();
     assert!(matches!(twice, ServiceError::Conflict { .. }), "{twice}");

@@ -86,7 +86,7 @@ impl Address {
                 _ => {
                     let known = OPTIONS.join(", ");
                     return Err(refused(format!(
-                        "'{name}' is not an option of {}; they are {known}",
+                        "'{name}' is not one of the options of {}; the options are {known}",
                         EngineKind::Mariadb
                     )));
                 }
@@ -166,22 +166,11 @@ fn decoded(text: &str) -> Option<String> {
 mod tests {
     use super::*;
     use larder_model::DatabaseName;
-    use std::collections::BTreeMap;
 
     fn source(address: &str, options: &[(&str, &str)]) -> Source {
-        Source {
-            name: DatabaseName::from_lossy("shop"),
-            engine: EngineKind::Mariadb,
-            address: address.to_owned(),
-            password: None,
-            options: options
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect::<BTreeMap<_, _>>(),
-            exclude: Vec::new(),
-            default_excludes: true,
-            one_file_system: false,
-        }
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let name = DatabaseName::from_lossy("shop");
+        Source { options: options.collect(), ..Source::new(name, EngineKind::Mariadb, address.to_owned()) }
     }
 
     #[test]

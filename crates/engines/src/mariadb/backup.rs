@@ -274,5 +274,7 @@ impl Backup<'_> {
 
 /// Writes what a copy is to be held against.
 fn evidence(sums: &DumpSums) -> Vec<(String, String)> {
-    sums.tables.iter().map(|(name, sum)| (format!("{TABLE}{name}"), sum.to_text())).collect()
+    let number = ("tables".to_owned(), sums.tables.len().to_string());
+    let tables = sums.tables.iter().map(|(name, sum)| (format!("{TABLE}{name}"), sum.to_text()));
+    std::iter::once(number).chain(tables).collect()
 }

@@ -70,14 +70,8 @@ pub(super) fn name_of(locator: &str) -> &str {
 pub(super) fn find() -> Vec<FoundSource> {
     let found = |address: &str, options: BTreeMap<String, String>, reason: String| FoundSource {
         source: Source {
-            name: DatabaseName::from_lossy("mariadb"),
-            engine: EngineKind::Mariadb,
-            address: address.to_owned(),
-            password: None,
             options,
-            exclude: Vec::new(),
-            default_excludes: true,
-            one_file_system: false,
+            ..Source::new(DatabaseName::from_lossy("mariadb"), EngineKind::Mariadb, address.to_owned())
         },
         reason,
     };

@@ -13,7 +13,7 @@ use crate::engine::{RestoreJob, RestoreReport, RestoreTarget};
 use crate::error::EngineError;
 use crate::sink::BackupReader;
 use crate::tool::Tools;
-use crate::words::plain;
+use crate::words::{count, plain};
 use std::io::Read;
 use std::path::Path;
 
@@ -318,10 +318,10 @@ impl Target<'_> {
         let events = format!(
             "SELECT COUNT(*) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {database} AND STATUS = 'ENABLED'"
         );
-        if let Ok(number) = self.client.value("", &events)
-            && number != "0"
-        {
-            remarks.push(format!("{number} events are enabled in {}: they run there, too", self.name));
+        let number = self.client.value("", &events).ok().and_then(|number| number.parse().ok());
+        if let Some(number @ 1..) = number {
+            let events = count(number, "event is", "events are");
+            remarks.push(format!("{events} enabled in {}, and will run there, too", self.name));
         }
         if self.name != self.logical.name {
             remarks.extend(self.bound_to_old_name(&database));

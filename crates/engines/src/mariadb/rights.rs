@@ -113,6 +113,10 @@ impl Rights {
                 "SELECT, SHOW VIEW, TRIGGER, EVENT",
             ));
         }
+        // What cannot be seen yet may need it, too.
+        if !(self.has_everywhere(&["SELECT"]) || self.has_everywhere(&["EXECUTE"])) {
+            missing.push(everywhere("reading views that call functions", "EXECUTE"));
+        }
         let monitor = ["BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"];
         if needs.has_log && !self.has_everywhere(&monitor) {
             missing.push(everywhere("noting the position in the binary log", "BINLOG MONITOR"));

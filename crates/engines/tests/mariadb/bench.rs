@@ -3,7 +3,7 @@
 
 use crate::memory::MemoryBackup;
 use larder_engines::{
-    BackupJob, BackupReport, CompareJob, Comparison, Engine, EngineError, Host, Mariadb, ProofJob,
+    BackupJob, BackupReport, CompareJob, Comparison, Engine, EngineError, Engines, Host, ProofJob,
     RestoreJob, RestorePointInTime, RestoreReport, RestoreTarget, Sink,
 };
 use larder_model::task::BackupType;
@@ -60,7 +60,7 @@ pub(crate) fn shop(server: &MariaDb, name: &str) -> String {
 
 /// One server as a source, and the engine.
 pub(crate) struct Bench {
-    pub(crate) engine: Mariadb,
+    pub(crate) engines: Engines,
     pub(crate) source: Source,
 }
 
@@ -75,7 +75,7 @@ impl Bench {
              CREATE USER 'restore'@'%' IDENTIFIED BY {password}; GRANT ALL ON *.* TO 'restore'@'%' WITH GRANT OPTION",
             password = "'s#cret \"pass\\\\word'"
         ));
-        Self { engine: Mariadb::new(&host()), source: source(server, "backup") }
+        Self { engines: Engines::new(&host()), source: source(server, "backup") }
     }
 
     /// Lets the source be the whole server, too.
@@ -84,6 +84,10 @@ impl Bench {
         server.sql("GRANT PROCESS ON *.* TO 'backup'@'%'");
         bench.source.options.insert("WholeServer".to_owned(), "true".to_owned());
         bench
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        self.engines.get(EngineKind::Mariadb)
     }
 
     pub(crate) fn database(&self, locator: &str) -> Database {
@@ -127,7 +131,7 @@ impl Bench {
             cancel,
             counters: &Counters::default(),
         };
-        let report = self.engine.backup(&job, &mut sink)?;
+        let report = self.engine().backup(&job, &mut sink)?;
         sink.previous = None;
         Ok((sink, report))
     }
@@ -150,7 +154,7 @@ impl Bench {
             cancel: &Cancel::new(),
             counters: &Counters::default(),
         };
-        self.engine.backup(&job, sink)
+        self.engine().backup(&job, sink)
     }
 
     /// Restores with the rights that restoring needs.
@@ -172,7 +176,7 @@ impl Bench {
             report: Some(report),
             cancel: &Cancel::new(),
         };
-        self.engine.restore(&job, backup)
+        self.engine().restore(&job, backup)
     }
 
     pub(crate) fn restore(
@@ -209,7 +213,7 @@ impl Bench {
             report: Some(report),
             cancel: &Cancel::new(),
         };
-        self.engine.restore(&job, backup)
+        self.engine().restore(&job, backup)
     }
 
     pub(crate) fn compare(
@@ -225,7 +229,7 @@ impl Bench {
             restored: RestoreTarget::Server { source: &self.source, name },
             cancel: &Cancel::new(),
         };
-        self.engine.compare(&job, backup)
+        self.engine().compare(&job, backup)
     }
 
     pub(crate) fn prove(
@@ -241,7 +245,7 @@ impl Bench {
             scratch: scratch.path(),
             cancel: &Cancel::new(),
         };
-        self.engine.prove(&job, backup)
+        self.engine().prove(&job, backup)
     }
 
     fn restoring(&self) -> Source {

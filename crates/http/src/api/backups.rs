@@ -10,7 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use larder_model::task::Periodicity;
 use larder_model::{BackupId, BackupKind, OperationId};
-use larder_service::{BackupChoice, RestoreRequest, ServiceError, Verification};
+use larder_service::{
+    BackupChoice, RestorePlace, RestorePointInTime, RestoreRequest, ServiceError, Verification,
+};
 use serde::Deserialize;
 
 type Begun = Result<(StatusCode, Json<Accepted>), ApiError>;
@@ -60,12 +62,32 @@ pub(crate) async fn restore(
     Path(name): Path<String>,
     Body(body): Body<RestoreBody>,
 ) -> Begun {
+    let target = match (body.target, body.target_source, body.target_database) {
+        (Some(path), None, None) => RestorePlace::Path(path.into()),
+        (None, Some(source), Some(name)) => RestorePlace::Server { source, name },
+        _ => {
+            return Err(ApiError::invalid(
+                "say where to restore to: either Target, a path, or TargetSource and TargetDatabase",
+            ));
+        }
+    };
+    let until = match (body.until_time, body.until_position) {
+        (None, None) => None,
+        (Some(time), None) => Some(RestorePointInTime::Time(time)),
+        (None, Some(position)) => Some(RestorePointInTime::Position(position)),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid(
+                "a restore ends at one point: UntilTime or UntilPosition, not both",
+            ));
+        }
+    };
     let request = RestoreRequest {
         database: name,
         backup: choice(body.backup.as_deref())?,
         destination: body.destination,
-        target: body.target.into(),
+        target,
         overwrite: body.overwrite,
+        until,
     };
     begun(vec![app.service.restore(request).await?])
 }

@@ -10,8 +10,8 @@ mod tasks;
 mod time;
 
 use crate::answer::{
-    Accepted, Backups, BackupsBody, CheckBody, DelayBody, HealthAnswer, KeyAccess, RestoreBody,
-    RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
+    Accepted, Backups, BackupsBody, CheckBody, DelayBody, HealthAnswer, KeyAccess, LackingRight,
+    ProposedSource, RestoreBody, RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
 };
 use crate::events;
 use crate::route::Route;
@@ -71,6 +71,28 @@ fn source_routes() -> Vec<Route> {
             .takes::<Source>()
             .gives::<SourceAdded>()
             .by(sources::add),
+        Route::put(
+            "/sources/{name}",
+            "change_source",
+            "Changes a source and searches it at once; a password of **** stays as it is.",
+        )
+        .takes::<Source>()
+        .gives::<SourceAdded>()
+        .by(sources::change),
+        Route::get(
+            "/sources/{name}/missing-rights",
+            "missing_rights",
+            "Lists the rights that a source's user lacks for complete backups.",
+        )
+        .gives::<Vec<LackingRight>>()
+        .by(sources::missing_rights),
+        Route::get(
+            "/found-sources",
+            "find_sources",
+            "Looks for sources on this host that are not added yet; adds none.",
+        )
+        .gives::<Vec<ProposedSource>>()
+        .by(sources::find),
         Route::delete("/sources/{name}", "remove_source", "Removes a source; its backups stay.")
             .gives_nothing()
             .by(sources::remove),

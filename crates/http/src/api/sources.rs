@@ -1,6 +1,6 @@
 //! Sources: added, listed, removed, searched.
 
-use crate::answer::SourceAdded;
+use crate::answer::{LackingRight, ProposedSource, SourceAdded};
 use crate::api::input::Body;
 use crate::error::ApiError;
 use crate::server::App;
@@ -18,6 +18,28 @@ pub(crate) async fn add(
     Body(source): Body<Source>,
 ) -> Result<Json<SourceAdded>, ApiError> {
     Ok(Json(SourceAdded { databases: app.service.add_source(source).await? }))
+}
+
+pub(crate) async fn change(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(source): Body<Source>,
+) -> Result<Json<SourceAdded>, ApiError> {
+    Ok(Json(SourceAdded { databases: app.service.change_source(&name, source).await? }))
+}
+
+pub(crate) async fn missing_rights(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<LackingRight>>, ApiError> {
+    let missing = app.service.missing_rights(&name).await?;
+    Ok(Json(missing.into_iter().map(|one| LackingRight { what: one.what, grant: one.grant }).collect()))
+}
+
+pub(crate) async fn find(State(app): State<App>) -> Result<Json<Vec<ProposedSource>>, ApiError> {
+    let found = app.service.find_sources().await?;
+    let proposed = found.into_iter().map(|one| ProposedSource { source: one.source, reason: one.reason });
+    Ok(Json(proposed.collect()))
 }
 
 pub(crate) async fn remove(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {

@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) local_root: Option<PathBuf>,
     pub(crate) allowed_destinations: Option<Vec<DestinationKind>>,
     pub(crate) allowed_aws_regions: Option<Vec<String>>,
+    pub(crate) tool_directories: Vec<PathBuf>,
+    pub(crate) tool_niceness: Option<u8>,
 }
 
 /// The keys as they stand in the file.
@@ -55,6 +57,8 @@ struct File {
     scripts: Scripts,
     #[serde(default)]
     destinations: Destinations,
+    #[serde(default)]
+    tools: Tools,
 }
 
 /// Programs that tasks may call.
@@ -63,6 +67,15 @@ struct File {
 struct Scripts {
     #[serde(default)]
     directories: Vec<Spanned<String>>,
+}
+
+/// The database vendors' programs.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tools {
+    #[serde(default)]
+    directories: Vec<Spanned<String>>,
+    niceness: Option<Spanned<i64>>,
 }
 
 /// Where tasks may write.
@@ -122,6 +135,12 @@ identifier = "{identifier}"
 #local_root = "/mnt/backups"
 #allowed = ["Local", "S3", "Glacier", "Azure", "GoogleCloud", "FTP"]
 #aws_regions = ["eu-central-1"]
+
+# Where the database vendors' programs (pg_dump and the like) are looked for besides the usual places, and how much
+# they step back behind other programs, 0 to 19.
+#[tools]
+#directories = ["/opt/postgresql/bin"]
+#niceness = 10
 "#
     )
 }
@@ -173,6 +192,13 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
         local_root: place.directories(file.destinations.local_root.into_iter().collect())?.pop(),
         allowed_destinations: file.destinations.allowed.map(|kinds| place.kinds(kinds)).transpose()?,
         allowed_aws_regions: file.destinations.aws_regions,
+        tool_directories: place.directories(file.tools.directories)?,
+        tool_niceness: place.read(file.tools.niceness, |niceness| {
+            u8::try_from(*niceness)
+                .ok()
+                .filter(|niceness| *niceness < 20)
+                .ok_or_else(|| "it must be from 0 to 19".to_owned())
+        })?,
     })
 }
 
@@ -268,6 +294,8 @@ mod tests {
         assert_eq!(config.script_directories, [Path::new("/etc/larder/scripts")]);
         assert_eq!(config.local_root.as_deref(), Some(Path::new("/mnt/backups")));
         assert_eq!(config.allowed_destinations.map(|kinds| kinds.len()), Some(DestinationKind::ALL.len()));
+        assert_eq!(config.tool_directories, [Path::new("/opt/postgresql/bin")]);
+        assert_eq!(config.tool_niceness, Some(10));
         assert_eq!(config.public_url.as_deref(), Some("https://backup.example.org"));
         assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
     }
@@ -290,6 +318,7 @@ mod tests {
             ("identifier = \"a,b\"", "letters"),
             ("public_url = \"backup.example.org\"", "https://"),
             ("destinations = { allowed = [\"Tape\"] }", "Tape"),
+            ("tools = { niceness = 20 }", "0 to 19"),
             ("scripts = { directories = [\"scripts\"] }", "absolute"),
         ] {
             let message = failure(text);

@@ -5,12 +5,12 @@ use crate::clock::MachineClock;
 use crate::exit::Failure;
 use crate::host::config::{self, Config};
 use crate::host::data::DataDirectory;
-use crate::host::{key, read_secret};
+use crate::host::{key, read_secret, tools};
 use crate::logging;
 use jiff::tz::TimeZone;
 use larder_http::{HttpSettings, Server};
 use larder_model::{Clock, DatabaseName};
-use larder_service::{Service, Settings};
+use larder_service::{Host as EngineHost, Service, Settings};
 use larder_state::RedbState;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -127,6 +127,13 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
         local_root: config.local_root.clone(),
         allowed_destinations: config.allowed_destinations.clone(),
         allowed_aws_regions: config.allowed_aws_regions.clone(),
+        host: EngineHost {
+            tool_directories: tools::directories(
+                &config.tool_directories,
+                std::env::var_os("PATH").as_deref(),
+            ),
+            niceness: config.tool_niceness.unwrap_or(tools::NICENESS),
+        },
         ..defaults
     }
 }

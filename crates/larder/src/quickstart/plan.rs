@@ -49,20 +49,13 @@ async fn register(host: &Host, path: &Path) -> Result<Option<String>, Failure> {
         if path.is_dir() { &[EngineKind::Files, EngineKind::Sqlite] } else { &[EngineKind::Sqlite] };
     for engine in engines {
         let sources = host.service.sources();
-        if sources.iter().any(|source| source.engine == *engine && source.path == text) {
+        if sources.iter().any(|source| source.engine == *engine && source.address == text) {
             continue;
         }
         let taken: BTreeSet<String> =
             sources.iter().map(|source| source.name.as_str().to_lowercase()).collect();
         let name = free_name(&name_of(path), *engine, &taken);
-        let source = Source {
-            name: name.clone(),
-            engine: *engine,
-            path: text.clone(),
-            exclude: Vec::new(),
-            default_excludes: true,
-            one_file_system: false,
-        };
+        let source = Source::new(name.clone(), *engine, text.clone());
         let found = match host.service.add_source(source).await {
             Err(ServiceError::Engine(error)) if path.is_dir() && *engine == EngineKind::Sqlite => {
                 return Ok(Some(error.to_string()));
@@ -84,7 +77,7 @@ async fn register(host: &Host, path: &Path) -> Result<Option<String>, Failure> {
 fn free_name(base: &DatabaseName, engine: EngineKind, taken: &BTreeSet<String>) -> DatabaseName {
     let base = match engine {
         EngineKind::Files => base.to_string(),
-        EngineKind::Sqlite => format!("{base}-sqlite"),
+        _ => format!("{base}-{engine}"),
     };
     let candidates = std::iter::once(base.clone()).chain((2_u32..).map(|number| format!("{base}-{number}")));
     let free = candidates.into_iter().find(|name| !taken.contains(&name.to_lowercase()));

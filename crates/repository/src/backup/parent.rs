@@ -140,6 +140,11 @@ pub(super) struct ParentTree {
 }
 
 impl ParentTree {
+    /// Gives up its entries.
+    pub(super) fn into_nodes(self) -> Vec<Node> {
+        self.nodes
+    }
+
     /// Finds an entry; quickest when asked in the order of names.
     pub(super) fn find(&mut self, name: &[u8]) -> Option<&Node> {
         let here = self.nodes.get(self.cursor).is_some_and(|node| node.entry.name == name);

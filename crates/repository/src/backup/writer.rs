@@ -1,5 +1,7 @@
 //! The writer of a backup, as its caller sees it.
 
+mod carry;
+
 use super::checkpoint::name_what_is_stored;
 use super::commit::commit;
 use super::directory::Directory;
@@ -52,6 +54,8 @@ pub struct BackupWriter {
 struct Level {
     directory: Arc<Directory>,
     before: Option<ParentTree>,
+    /// There should be such a tree, but it could not be read.
+    parent_unreadable: bool,
 }
 
 impl std::fmt::Debug for BackupWriter {
@@ -106,7 +110,7 @@ impl BackupWriter {
         });
         let own = Worker::new(session.clone(), options.compression)?;
         let has_parent = parent.is_some();
-        let level = Level { directory: Directory::root(), before: None };
+        let level = Level { directory: Directory::root(), before: None, parent_unreadable: false };
         let mut writer = Self {
             session,
             options,
@@ -129,6 +133,7 @@ impl BackupWriter {
             (Some(parent), Some(index)) => parent.root(index),
             _ => None,
         };
+        writer.levels[0].parent_unreadable = has_parent && writer.levels[0].before.is_none();
         Ok(writer)
     }
 
@@ -168,11 +173,13 @@ impl BackupWriter {
             level.before.as_mut().and_then(|tree| tree.find(&directory.name)).and_then(|node| node.subtree);
         let below = Directory::below(&level.directory, directory);
         add(&self.session.statistics.directories, 1);
+        let there = before.is_some();
         let before = match (before, &mut self.parent, self.session.known.index(self.parent_target)) {
             (Some(id), Some(parent), Some(index)) => parent.load(index, &id),
             _ => None,
         };
-        self.levels.push(Level { directory: below, before });
+        let parent_unreadable = there && before.is_none();
+        self.levels.push(Level { directory: below, before, parent_unreadable });
         Ok(())
     }
 

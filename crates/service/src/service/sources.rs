@@ -4,6 +4,7 @@ use super::Service;
 use crate::error::ServiceError;
 use crate::view::DatabaseView;
 use crate::{discovery, sources};
+use larder_engines::{FoundSource, MissingRight};
 use larder_model::{DatabaseName, Source};
 
 impl Service {
@@ -13,6 +14,30 @@ impl Service {
     /// The path does not exist or is not absolute, the name is taken, or the source cannot be searched.
     pub async fn add_source(&self, source: Source) -> Result<Vec<DatabaseName>, ServiceError> {
         sources::add(&self.core, source).await
+    }
+
+    /// Changes a source and searches it at once; returns its databases. A password of `****` stays as it is.
+    ///
+    /// # Errors
+    /// There is no such source, its name or engine would change, or it cannot be searched as it would be.
+    pub async fn change_source(&self, name: &str, source: Source) -> Result<Vec<DatabaseName>, ServiceError> {
+        sources::change(&self.core, name, source).await
+    }
+
+    /// Lists the rights that a source's user lacks for complete backups, each with what grants it.
+    ///
+    /// # Errors
+    /// There is no such source, or it cannot be asked.
+    pub async fn missing_rights(&self, source: &str) -> Result<Vec<MissingRight>, ServiceError> {
+        sources::missing_rights(&self.core, source).await
+    }
+
+    /// Looks for sources on this host that are not added yet; adds none.
+    ///
+    /// # Errors
+    /// The search ended by a fault of the program.
+    pub async fn find_sources(&self) -> Result<Vec<FoundSource>, ServiceError> {
+        sources::find(&self.core).await
     }
 
     /// Lists the sources, in the order of names.

@@ -8,7 +8,7 @@ use crate::identity::{TaskKey, TaskUid};
 use crate::job::{Cause, Job};
 use crate::plan::Plan;
 use crate::queue::Lane;
-use crate::request::{BackupChoice, RestoreRequest};
+use crate::request::{BackupChoice, RestorePlace, RestoreRequest};
 use crate::tasks::{TaskSelector, derived};
 use crate::{scheduler, validation};
 use larder_model::task::{BackupConfiguration, Periodicity};
@@ -149,15 +149,19 @@ impl Service {
     /// Asks for a backup's data to be written to a place on the server's host.
     ///
     /// # Errors
-    /// There is no such database or destination, or the target is not an absolute path. A target that holds
+    /// There is no such database, destination or source, or the target is not an absolute path. A target that holds
     /// something, or a backup that is not there, ends the operation Faulted.
     pub async fn restore(&self, request: RestoreRequest) -> Result<OperationId, ServiceError> {
-        if !request.target.is_absolute() {
-            let message = format!(
-                "'{}' is not an absolute path; give one that begins with /",
-                request.target.display()
-            );
-            return Err(ServiceError::invalid("Target", message));
+        match &request.target {
+            RestorePlace::Path(path) if !path.is_absolute() => {
+                let message =
+                    format!("'{}' is not an absolute path; give one that begins with /", path.display());
+                return Err(ServiceError::invalid("Target", message));
+            }
+            RestorePlace::Path(_) => {}
+            RestorePlace::Server { source, .. } => {
+                self.core.catalog().source(source)?;
+            }
         }
         let (database, destinations) = self.meant(&request.database, request.destination.as_deref())?;
         let job = Job::Restore { database: Arc::clone(&database), request, destinations };

@@ -6,7 +6,8 @@ use crate::location::Located;
 use crate::request::BackupChoice;
 use crate::staging::Staging;
 use crate::work::Order;
-use crate::work::restore::{extract, find};
+use crate::work::restore::{Wish, extract, find};
+use larder_engines::RestoreTarget;
 use larder_model::{Database, EngineKind};
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +52,13 @@ impl Adopt {
         let staging = Staging::create(&order.site.staging, order.id)?;
         // Searches of the source never see half of it.
         let temporary = staging.path().join("restored");
-        let (report, _) = extract(order, &self.from.database, &chosen, &temporary, false)?;
+        let wish = Wish {
+            target: RestoreTarget::Path(&temporary),
+            overwrite: false,
+            until: None,
+            staging: staging.path(),
+        };
+        let report = extract(order, &self.from.database, &chosen, &wish)?;
         larder_engines::place_sqlite(&temporary, Path::new(&self.database.locator))?;
         let told = format!("{} bytes restored to the database '{}'", report.bytes, self.database.name);
         Ok(Done {

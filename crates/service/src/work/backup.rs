@@ -15,7 +15,7 @@ use crate::work::{Known, Order, heal, retain, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration, Periodicity};
-use larder_model::{BackupKind, Database, Secret, Source};
+use larder_model::{BackupKind, Database, OperationId, Secret, Source};
 use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
@@ -242,7 +242,7 @@ impl Backup {
 
     /// Says which good backup still holds, where it is proved that nothing changed since: every destination has it.
     fn unchanged(&self, order: &Order, parts: &[Part]) -> Result<Option<GoodBackup>, Stop> {
-        let engine = larder_engines::engine(self.database.engine);
+        let engine = order.site.engines.get(self.database.engine);
         if !engine.capabilities().detects_unchanged {
             return Ok(None);
         }
@@ -267,7 +267,7 @@ impl Backup {
         else {
             return Ok(None);
         };
-        match engine.changed(&self.database, &position)? {
+        match engine.changed(&self.source, &self.database, &position)? {
             ChangeCheck::MaybeChanged => Ok(None),
             ChangeCheck::Unchanged => Ok(Some(GoodBackup {
                 id: first.snapshot.id.clone(),
@@ -285,20 +285,23 @@ impl Backup {
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
         let names: Vec<String> = parts.iter().map(|part| part.vault.place.destination.name.clone()).collect();
         counters.set_destinations(&names);
-        let mut writer =
-            BackupWriter::start(&targets, self.options(order, kind), cancel.clone(), Arc::clone(counters))?;
+        let previous = if kind == BackupKind::Full { None } else { self.previous(order, parts) };
+        let options = self.options(order, kind, previous.as_ref());
+        let mut writer = BackupWriter::start(&targets, options, cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();
         source.exclude.extend(self.settings.exclude.iter().cloned());
         let job = BackupJob {
             source: &source,
             database: &self.database,
             kind,
+            backup_type: self.settings.backup.backup_type,
+            previous: previous.as_ref().map(|(_, report)| report),
             staging: staging.path(),
             own_directories: &order.site.own_directories,
             cancel,
             counters,
         };
-        let engine = larder_engines::engine(self.database.engine);
+        let engine = order.site.engines.get(self.database.engine);
         let gate = Gate::new(self.settings.backup.max_read_ops_per_second, cancel);
         let report = engine.backup(&job, &mut WriterSink { writer: &mut writer, gate })?;
         let mut suspicion = None;
@@ -307,6 +310,21 @@ impl Backup {
             self.seal(&report, unreadable, suspicion.is_some())
         })?;
         Ok(Written { report, summary, suspicion })
+    }
+
+    /// Returns the good backup that an incremental goes on from, and its operation: the newest that every destination has.
+    fn previous(&self, order: &Order, parts: &[Part]) -> Option<(OperationId, BackupReport)> {
+        let good = |part: &Part| -> Vec<OperationId> {
+            let good =
+                part.before.iter().filter(|found| found.quality.is_good() && order.site.is_ours(found));
+            good.filter_map(|found| found.mark.operation).collect()
+        };
+        let (first, others) = parts.split_first()?;
+        let others: Vec<Vec<OperationId>> = others.iter().map(good).collect();
+        let operation =
+            good(first).into_iter().find(|operation| others.iter().all(|good| good.contains(operation)))?;
+        let found = first.before.iter().find(|found| found.mark.operation == Some(operation))?;
+        Some((operation, found.note().report))
     }
 
     /// Holds what was read against the last good backup of the first destination that has one.
@@ -338,7 +356,12 @@ impl Backup {
         }
     }
 
-    fn options(&self, order: &Order, kind: BackupKind) -> BackupOptions {
+    fn options(
+        &self,
+        order: &Order,
+        kind: BackupKind,
+        previous: Option<&(OperationId, BackupReport)>,
+    ) -> BackupOptions {
         let mark = Mark {
             larder: true,
             kind: Some(kind),
@@ -351,15 +374,15 @@ impl Backup {
             incomplete: false,
             suspicious: false,
         };
-        let parent = ParentRule {
-            tags: vec![
-                "larder".to_owned(),
-                format!("engine={}", self.database.engine),
-                format!("identifier={}", order.site.identifier),
-            ],
-            paths: None,
-            hostname: None,
-        };
+        let mut tags = vec![
+            "larder".to_owned(),
+            format!("engine={}", self.database.engine),
+            format!("identifier={}", order.site.identifier),
+        ];
+        // What goes on from a position takes over what belongs to that position, and nothing else.
+        let exact = previous.filter(|(_, report)| report.position.is_some());
+        tags.extend(exact.map(|(operation, _)| format!("operation={operation}")));
+        let parent = ParentRule { tags, paths: None, hostname: None };
         BackupOptions {
             paths: vec![self.database.locator.clone()],
             hostname: order.site.hostname.clone(),

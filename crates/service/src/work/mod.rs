@@ -28,9 +28,11 @@ use crate::identity::TaskKey;
 use crate::job::{Cause, Done, Job};
 use crate::operations::Live;
 use crate::plan::Plan;
+use crate::request::RestorePlace;
 use crate::retention::Policy;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use larder_engines::Engines;
 use larder_model::task::BackupConfiguration;
 use larder_model::{BackupId, BackupKind, Clock, Database, OperationId, PeriodicBackupConfiguration, Secret};
 use larder_repository::KeyRing;
@@ -54,6 +56,7 @@ pub(crate) struct Site {
     pub(crate) own_directories: Vec<PathBuf>,
     /// Backups that a comparison found to differ: they are not good.
     pub(crate) suspicious: HashSet<BackupId>,
+    pub(crate) engines: Arc<Engines>,
 }
 
 /// A destination and what is known of it.
@@ -105,6 +108,10 @@ pub(crate) fn prepare(
         Job::Restore { database, request, destinations } => What::Restore(restore::Restore {
             database: Arc::clone(database),
             request: request.clone(),
+            server: match &request.target {
+                RestorePlace::Path(_) => None,
+                RestorePlace::Server { source, .. } => Some(core.catalog().source(source)?.clone()),
+            },
             places: places(core, database, destinations.clone()),
         }),
         Job::Adopt { database, from, backup } => What::Adopt(adopt::Adopt {
@@ -116,6 +123,7 @@ pub(crate) fn prepare(
         Job::Verify { database, backup, destinations } => What::Verify(verify::Verify {
             database: Arc::clone(database),
             backup: backup.clone(),
+            source: core.catalog().sources.get(&database.source).cloned(),
             places: places(core, database, destinations.clone()),
         }),
         Job::Check { database, destinations, read_data } => What::Check(check::Check {
@@ -186,6 +194,7 @@ pub(crate) fn site(core: &Core) -> Site {
         staging: core.settings.staging_directory.clone(),
         own_directories: core.own_directories(),
         suspicious,
+        engines: Arc::clone(&core.engines),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use crate::error::ServiceError;
 use crate::job::{Done, Verdict};
-use crate::request::{BackupChoice, RestoreRequest};
+use crate::request::{BackupChoice, RestorePlace, RestoreRequest};
+use crate::staging::Staging;
 use crate::work::reader::SnapshotReader;
 use crate::work::vault::{Found, Vault, choose};
 use crate::work::{Order, Place};
-use larder_engines::{BackupReport, EngineError, RestoreJob, RestoreReport};
+use larder_engines::{EngineError, RestoreJob, RestorePointInTime, RestoreReport, RestoreTarget};
 use larder_model::operation::DestinationOutcome;
-use larder_model::{Database, EngineKind};
+use larder_model::{Database, EngineKind, Source};
 use larder_repository::Repository;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 pub(crate) struct Restore {
     pub(crate) database: Arc<Database>,
     pub(crate) request: RestoreRequest,
+    /// The server that is restored into, where one is.
+    pub(crate) server: Option<Source>,
     pub(crate) places: Vec<Place>,
 }
 
@@ -38,26 +41,60 @@ impl Restore {
             Ok(chosen) => chosen,
             Err(error) => return Done { messages: notes, ..failed(error.to_string()) },
         };
-        let mut done =
-            match extract(order, &self.database, &chosen, &self.request.target, self.request.overwrite) {
-                Ok((report, _)) => Done {
-                    verdict: Verdict::Completed,
-                    messages: std::iter::once(told(&report, &self.request.target))
-                        .chain(report.messages)
-                        .collect(),
-                    ..Done::default()
-                },
-                Err(_) if order.live.cancel.is_canceled() => Done::default(),
-                Err(error) => failed(error.to_string()),
-            };
+        let mut done = match self.extract(order, &chosen) {
+            Ok(report) => Done {
+                verdict: Verdict::Completed,
+                messages: std::iter::once(told(&report, &self.request.target))
+                    .chain(report.messages)
+                    .collect(),
+                ..Done::default()
+            },
+            Err(_) if order.live.cancel.is_canceled() => Done::default(),
+            Err(error) => failed(error.to_string()),
+        };
         done.messages.extend(notes);
         done.destinations = vec![chosen.outcome()];
         done
     }
+
+    fn extract(&self, order: &Order, chosen: &Chosen) -> Result<RestoreReport, ServiceError> {
+        let target = match (&self.request.target, &self.server) {
+            (RestorePlace::Path(path), _) => RestoreTarget::Path(path),
+            (RestorePlace::Server { name, .. }, Some(source)) => RestoreTarget::Server { source, name },
+            (RestorePlace::Server { source, .. }, None) => {
+                return Err(ServiceError::not_found("source", source, "list the sources to see their names"));
+            }
+        };
+        // Without a server there is no place for it, and no engine that works so needs one.
+        let staging = match order.site.staging.as_os_str().is_empty() {
+            true => None,
+            false => Some(Staging::create(&order.site.staging, order.id)?),
+        };
+        let wish = Wish {
+            target,
+            overwrite: self.request.overwrite,
+            until: self.request.until.as_ref(),
+            staging: staging.as_ref().map_or(Path::new(""), Staging::path),
+        };
+        Ok(extract(order, &self.database, chosen, &wish)?)
+    }
 }
 
-fn told(report: &RestoreReport, target: &Path) -> String {
-    format!("{} files, {} bytes restored to {}", report.files, report.bytes, target.display())
+fn told(report: &RestoreReport, target: &RestorePlace) -> String {
+    match target {
+        RestorePlace::Path(_) => {
+            format!("{} files, {} bytes restored to {target}", report.files, report.bytes)
+        }
+        RestorePlace::Server { .. } => format!("{} bytes restored to {target}", report.bytes),
+    }
+}
+
+/// Where data is written to, and how.
+pub(crate) struct Wish<'a> {
+    pub(crate) target: RestoreTarget<'a>,
+    pub(crate) overwrite: bool,
+    pub(crate) until: Option<&'a RestorePointInTime>,
+    pub(crate) staging: &'a Path,
 }
 
 impl Chosen {
@@ -67,6 +104,14 @@ impl Chosen {
             destination: self.vault.place.destination.name.clone(),
             backup: Some(self.found.snapshot.id.clone()),
             ..DestinationOutcome::default()
+        }
+    }
+
+    /// Says which engine reads it: a snapshot that Larder did not make is a tree of files, whatever the database.
+    pub(crate) fn engine(&self, database: &Database) -> EngineKind {
+        match self.found.mark.larder {
+            true => self.found.mark.engine.unwrap_or(database.engine),
+            false => EngineKind::Files,
         }
     }
 
@@ -124,23 +169,28 @@ pub(crate) fn extract(
     order: &Order,
     database: &Database,
     chosen: &Chosen,
-    target: &Path,
-    overwrite: bool,
-) -> Result<(RestoreReport, BackupReport), EngineError> {
-    let made_by_larder = chosen.found.mark.larder;
+    wish: &Wish<'_>,
+) -> Result<RestoreReport, EngineError> {
     let report = chosen.found.note().report;
-    // A snapshot that Larder did not make is a tree of files, whatever the database.
-    let engine =
-        if made_by_larder { chosen.found.mark.engine.unwrap_or(database.engine) } else { EngineKind::Files };
     let job = RestoreJob {
-        target,
-        overwrite,
-        report: made_by_larder.then_some(&report),
+        target: wish.target,
+        overwrite: wish.overwrite,
+        until: wish.until,
+        staging: wish.staging,
+        report: chosen.found.mark.larder.then_some(&report),
         cancel: &order.live.cancel,
     };
+    let engine = order.site.engines.get(chosen.engine(database));
+    if wish.until.is_some() && !engine.capabilities().point_in_time {
+        return Err(EngineError::Failed {
+            action: format!("restoring {} to a point in time", database.name),
+            cause: format!("the engine {} knows only the moments of its backups", engine.kind()),
+            remedy: "choose a backup instead, by its id or its time".to_owned(),
+        });
+    }
     let reader = chosen.reader(order);
-    let mut restored = larder_engines::engine(engine).restore(&job, &reader)?;
+    let mut restored = engine.restore(&job, &reader)?;
     // All was restored, so another destination made up for these.
     restored.messages.extend(reader.faults());
-    Ok((restored, report))
+    Ok(restored)
 }

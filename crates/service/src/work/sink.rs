@@ -65,6 +65,10 @@ impl Sink for WriterSink<'_> {
         })
     }
 
+    fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
+        passed_on(self.writer.carry(name))
+    }
+
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
         passed_on(self.writer.special(entry))
     }

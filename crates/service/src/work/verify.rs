@@ -4,10 +4,10 @@ use crate::job::{Done, Verdict};
 use crate::request::BackupChoice;
 use crate::staging::Staging;
 use crate::view::Verification;
-use crate::work::restore::{Chosen, extract, find};
+use crate::work::restore::{Chosen, find};
 use crate::work::{Order, Place};
-use larder_engines::Comparison;
-use larder_model::Database;
+use larder_engines::{Comparison, ProofJob};
+use larder_model::{Database, Source};
 use std::sync::Arc;
 
 /// How many differences are named.
@@ -21,6 +21,8 @@ const KEPT: usize = 100;
 pub(crate) struct Verify {
     pub(crate) database: Arc<Database>,
     pub(crate) backup: BackupChoice,
+    /// The source, where it is still there.
+    pub(crate) source: Option<Source>,
     pub(crate) places: Vec<Place>,
 }
 
@@ -46,14 +48,16 @@ impl Verify {
 
     fn compare(&self, order: &Order, chosen: &Chosen) -> Result<Comparison, String> {
         let scratch = Staging::create(&order.site.staging, order.id).map_err(|error| error.to_string())?;
-        // Not yet there: a directory or a file, as the engine has it.
-        let target = scratch.path().join("restored");
-        let (_, report) =
-            extract(order, &self.database, chosen, &target, false).map_err(|error| error.to_string())?;
-        let engine = larder_engines::engine(self.database.engine);
-        engine
-            .compare(&self.database, &report, &chosen.reader(order), &target, &order.live.cancel)
-            .map_err(|error| error.to_string())
+        let report = chosen.found.note().report;
+        let job = ProofJob {
+            source: self.source.as_ref(),
+            database: &self.database,
+            report: &report,
+            scratch: scratch.path(),
+            cancel: &order.live.cancel,
+        };
+        let engine = order.site.engines.get(chosen.engine(&self.database));
+        engine.prove(&job, &chosen.reader(order)).map_err(|error| error.to_string())
     }
 
     fn judge(&self, order: &Order, chosen: &Chosen, comparison: &Comparison) -> Done {

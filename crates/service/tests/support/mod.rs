@@ -112,14 +112,7 @@ pub(crate) async fn put(
 }
 
 pub(crate) fn source(name: &str, engine: EngineKind, path: &Path) -> Source {
-    Source {
-        name: name.parse().unwrap(),
-        engine,
-        path: path.to_str().unwrap().to_owned(),
-        exclude: Vec::new(),
-        default_excludes: true,
-        one_file_system: false,
-    }
+    Source::new(name.parse().unwrap(), engine, path.to_str().unwrap().to_owned())
 }
 
 pub(crate) fn task(name: &str, folder: &Path) -> ServerWideBackupConfiguration {

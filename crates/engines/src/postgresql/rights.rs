@@ -1,0 +1,111 @@
+//! Which rights the user of a source lacks.
+
+use super::discover::discover;
+use super::failure::odd;
+use super::login::{Login, quoted};
+use super::session::{Session, ask};
+use crate::engine::MissingRight;
+use crate::error::EngineError;
+use crate::tool::Tools;
+use larder_model::{Cancel, Source};
+use serde::Deserialize;
+
+/// How many relations of a database are named one by one.
+const NAMED: usize = 50;
+
+#[derive(Deserialize)]
+struct User {
+    name: String,
+    all: bool,
+    reads_all: bool,
+    has_role: bool,
+    reads_passwords: bool,
+    connects_not: Vec<String>,
+}
+
+const USER: &str = "SELECT jsonb_build_object(
+    'name', current_user,
+    'all', (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
+    'reads_all', coalesce((SELECT pg_has_role(r.oid, 'USAGE') FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_read_all_data'), false),
+    'has_role', EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_read_all_data'),
+    'reads_passwords', has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
+    'connects_not', (SELECT coalesce(jsonb_agg(datname ORDER BY datname), '[]') FROM pg_catalog.pg_database
+        WHERE datallowconn AND NOT datistemplate AND NOT has_database_privilege(oid, 'CONNECT')))";
+
+/// Relations that the user may not read, and tables of which it does not see every row.
+const UNREADABLE: &str = "SELECT jsonb_build_object(
+    'schemas', (SELECT coalesce(jsonb_agg(quote_ident(nspname) ORDER BY nspname), '[]') FROM pg_catalog.pg_namespace
+        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT has_schema_privilege(oid, 'USAGE')),
+    'relations', (SELECT coalesce(jsonb_agg(jsonb_build_array(
+            CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, format('%I.%I', n.nspname, c.relname))
+            ORDER BY n.nspname, c.relname), '[]')
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+            AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+            AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END),
+    'filtered', (SELECT coalesce(jsonb_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p') AND row_security_active(c.oid)))";
+
+#[derive(Deserialize)]
+struct Unreadable {
+    schemas: Vec<String>,
+    relations: Vec<(String, String)>,
+    filtered: Vec<String>,
+}
+
+pub(super) fn missing(tools: &Tools, source: &Source) -> Result<Vec<MissingRight>, EngineError> {
+    let login = Login::of(source)?;
+    let cancel = Cancel::new();
+    let wrong = |error: serde_json::Error| {
+        odd(format!("asking for the rights at {}", login.address), error.to_string())
+    };
+    let user = ask(tools, &login, login.maintenance(), USER, &cancel)?;
+    let user: User = serde_json::from_value(user).map_err(wrong)?;
+    let mut missing = Vec::new();
+    if user.all {
+        return Ok(missing);
+    }
+    let to = quoted(&user.name);
+    let mut lacks = |what: String, grant: String| missing.push(MissingRight { what, grant });
+    if user.has_role && !user.reads_all {
+        lacks(
+            "reading every table, those of tomorrow too".to_owned(),
+            format!("GRANT pg_read_all_data TO {to};"),
+        );
+    }
+    for database in &user.connects_not {
+        let grant = format!("GRANT CONNECT ON DATABASE {} TO {to};", quoted(database));
+        lacks(format!("connecting to the database {database}"), grant);
+    }
+    if !user.reads_passwords {
+        let within = format!("\\c {}", login.maintenance());
+        let grant = format!("{within}\nGRANT SELECT ON pg_catalog.pg_authid TO {to};");
+        lacks("keeping the passwords of roles".to_owned(), grant);
+    }
+    for database in discover(tools, source)? {
+        let database = database.locator;
+        if user.connects_not.contains(&database) {
+            continue;
+        }
+        let mut session = Session::open(tools, &login, &database, &cancel)?;
+        let found: Unreadable = serde_json::from_value(session.ask(UNREADABLE)?).map_err(wrong)?;
+        session.close()?;
+        let within = format!("\\c {}", quoted(&database));
+        if !user.reads_all {
+            for schema in found.schemas.iter().take(NAMED) {
+                let grant = format!("{within}\nGRANT USAGE ON SCHEMA {schema} TO {to};");
+                lacks(format!("looking into the schema {schema} of {database}"), grant);
+            }
+            for (kind, relation) in found.relations.iter().take(NAMED) {
+                let grant = format!("{within}\nGRANT SELECT ON {kind} {relation} TO {to};");
+                lacks(format!("reading the {} {relation} of {database}", kind.to_lowercase()), grant);
+            }
+        }
+        for table in found.filtered.iter().take(NAMED) {
+            let grant = format!("ALTER ROLE {to} BYPASSRLS;");
+            lacks(format!("seeing every row of the table {table} of {database}"), grant);
+        }
+    }
+    Ok(missing)
+}

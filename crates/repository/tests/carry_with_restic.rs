@@ -1,0 +1,82 @@
+//! What a backup takes over from the one before, unread, is whole: stock restic checks and restores it alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use larder_repository::{BackupWriter, Repository, RepositoryError, Seal};
+use larder_testbed::{MemoryStorage, Random};
+use std::fs;
+use std::io::Cursor;
+use std::sync::Arc;
+use support::Bench;
+use support::made::{content, directory_entry, file_entry};
+
+/// A base with a directory in it, and a directory of logs.
+fn base(writer: &mut BackupWriter) -> Vec<u8> {
+    let dump = Random::new(7).bytes(3 << 20);
+    writer.enter(directory_entry("base")).unwrap();
+    writer.enter(directory_entry("tables")).unwrap();
+    let small = content(b"rows".to_vec());
+    writer.file(file_entry("orders", 4), small).unwrap();
+    writer.leave().unwrap();
+    writer.stream(file_entry("dump", 0), &mut Cursor::new(&dump), None).unwrap();
+    writer.leave().unwrap();
+    writer.enter(directory_entry("logs")).unwrap();
+    writer.stream(file_entry("1", 0), &mut Cursor::new(b"first"), None).unwrap();
+    writer.leave().unwrap();
+    dump
+}
+
+#[test]
+fn a_base_carried_over_with_a_new_log_is_a_whole_backup_of_its_own() {
+    let bench = Bench::new();
+    let (repository, restic) = bench.local("repository");
+    let targets = std::slice::from_ref(&repository);
+    let mut writer = bench.writer(targets, bench.options());
+    let dump = base(&mut writer);
+    let full = writer.finish(Seal::default()).unwrap();
+    let mut writer = bench.writer(targets, bench.options());
+    assert!(writer.carry(b"base").unwrap());
+    assert!(!writer.carry(b"nothing").unwrap());
+    writer.enter(directory_entry("logs")).unwrap();
+    assert!(writer.carry(b"1").unwrap());
+    writer.stream(file_entry("2", 0), &mut Cursor::new(b"second"), None).unwrap();
+    writer.leave().unwrap();
+    let incremental = writer.finish(Seal::default()).unwrap();
+    assert_eq!((incremental.files, incremental.directories), (full.files + 1, full.directories));
+    assert_eq!(incremental.bytes_processed, full.bytes_processed + 6);
+    assert_eq!((incremental.bytes_read, incremental.data_blobs_new), (6, 1));
+    // The one before is forgotten: the second stands alone.
+    let first = full.targets[0].snapshot.as_ref().unwrap();
+    let forgotten = restic.command(["forget", "--prune", &first.0]).output().unwrap();
+    assert!(forgotten.status.success(), "{forgotten:?}");
+    restic.check_read_data();
+    let restored = bench.path("restored");
+    restic.restore("latest", &restored);
+    assert_eq!(fs::read(restored.join("base/dump")).unwrap(), dump);
+    assert_eq!(fs::read(restored.join("base/tables/orders")).unwrap(), b"rows");
+    assert_eq!(fs::read(restored.join("logs/1")).unwrap(), b"first");
+    assert_eq!(fs::read(restored.join("logs/2")).unwrap(), b"second");
+}
+
+#[test]
+fn nothing_is_carried_to_a_destination_that_lacks_a_piece_of_it() {
+    let bench = Bench::new();
+    let first = bench.create(Arc::new(MemoryStorage::new()));
+    let mut writer = bench.writer(std::slice::from_ref(&first), bench.options());
+    base(&mut writer);
+    writer.finish(Seal::default()).unwrap();
+    let second = first.create_twin(Arc::new(MemoryStorage::new()), &Bench::credentials()).unwrap();
+    let carried = |targets: &[Repository]| bench.writer(targets, bench.options()).carry(b"base");
+    let refused = carried(&[first.clone(), second]).unwrap_err();
+    assert!(matches!(refused, RepositoryError::NotCarried { .. }), "{refused}");
+    assert!(refused.to_string().contains("base") && refused.to_string().contains("full"), "{refused}");
+    assert!(carried(&[first]).unwrap());
+}
+
+#[test]
+fn without_a_backup_before_there_is_nothing_to_carry() {
+    let bench = Bench::new();
+    let repository = bench.create(Arc::new(MemoryStorage::new()));
+    assert!(!bench.writer(&[repository], bench.options()).carry(b"base").unwrap());
+}

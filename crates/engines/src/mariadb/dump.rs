@@ -172,13 +172,15 @@ impl<'a> Dump<'a> {
         let mut reader = SumReader::new(Cursor::new(first).chain(stream));
         let taken = sink.stream(entry(name), &mut reader, None);
         let (chain, sums) = reader.finish();
-        let (_, stream) = chain.into_inner();
+        let (_, mut stream) = chain.into_inner();
         let bytes = stream.length();
+        // Only at its end does the stream know how the program ended.
+        let is_at_end = taken.is_ok() && matches!(stream.read(&mut [0]), Ok(0));
         if let Some(failure) = stream.into_failure() {
             return Err(self.explain(failure));
         }
         self.client.cancel.check()?;
-        if taken? != bytes {
+        if taken? != bytes || !is_at_end {
             return Err(failed(
                 self.action(),
                 format!("not all of {name} was taken"),
@@ -203,7 +205,7 @@ impl<'a> Dump<'a> {
 
     fn explain(&self, failure: crate::tool::ToolFailure) -> EngineError {
         if let ToolTrouble::Silent(seconds) = failure.trouble
-            && let Some(waiting) = waiting_for_lock(self.client)
+            && let Some(waiting) = waiting_for_lock(self.client, self.database)
         {
             return failed(
                 self.action(),
@@ -250,10 +252,13 @@ pub(super) fn dump_run(client: &Client) -> ToolRun {
 }
 
 /// Says what a statement of ours waits for, and ends it: the server does not see that the one who asked is gone.
-fn waiting_for_lock(client: &Client) -> Option<String> {
-    let sql = "SELECT ID, LEFT(REPLACE(INFO, '\\n', ' '), 120) FROM information_schema.PROCESSLIST \
-               WHERE USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND STATE LIKE 'Waiting for%lock%'";
-    let rows = client.try_ask(sql).ok()?;
+fn waiting_for_lock(client: &Client, database: &str) -> Option<String> {
+    let sql = format!(
+        "SELECT ID, LEFT(REPLACE(INFO, '\\n', ' '), 120) FROM information_schema.PROCESSLIST \
+         WHERE USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND STATE LIKE 'Waiting for%lock%' AND DB = {}",
+        quote::text(database)
+    );
+    let rows = client.try_ask(&sql).ok()?;
     let row = rows.first()?;
     let _ = row.first().map(|id| client.try_ask(&format!("KILL {id}")));
     row.get(1).cloned()

@@ -41,7 +41,12 @@ impl Rights {
             format!("asking {} what the user {} may do", client.address.shown(), client.address.user);
         let user = client.value(&action, "SELECT CURRENT_USER()")?;
         let grants = client.ask(&action, "SHOW GRANTS")?;
-        let grants = grants.iter().filter_map(|row| read(row.first()?)).collect();
+        let role = client.value(&action, "SELECT IFNULL(CURRENT_ROLE(), 'NONE')")?;
+        // What a role may do counts only while it is on.
+        let counts =
+            |line: &&str| role != "NONE" || line.rsplit_once(" TO ").is_some_and(|(_, to)| to.contains('@'));
+        let lines = grants.iter().filter_map(|row| row.first()).map(String::as_str).filter(counts);
+        let grants = lines.filter_map(read).collect();
         let user = match user.rsplit_once('@') {
             Some((name, host)) => format!("{}@{}", quote::name(name), quote::name(host)),
             None => quote::name(&user),
@@ -158,7 +163,7 @@ pub(super) struct Needs<'a> {
 impl Grant {
     fn gives(&self, names: &[&str]) -> bool {
         let held = |name: &&str| self.privileges.iter().any(|held| held == name || held == "ALL PRIVILEGES");
-        names.iter().any(|name| held(&name))
+        names.iter().any(|name| held(name))
     }
 }
 

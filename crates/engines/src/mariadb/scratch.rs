@@ -56,20 +56,22 @@ impl Scratch {
             .quiet();
         let mut installing = installer.start(run).map_err(|failure| failure.into_error(&action, REMEDY))?;
         installing.finish().map_err(|failure| failure.into_error(&action, REMEDY))?;
-        Self::open(tools, &data, &[], cancel)
+        Self::open(tools, &data, &["--no-defaults"], cancel)
     }
 
     /// Starts a server on the copied files of another one, whose accounts do not matter: who can reach its socket is root.
     pub(super) fn open_unlocked(tools: &Tools, data: &Path, cancel: &Cancel) -> Result<Self, EngineError> {
-        Self::open(tools, data, &["--skip-grant-tables"], cancel)
+        // Page size and the like are what they were.
+        let options = format!("--defaults-file={}", data.join("backup-my.cnf").display());
+        Self::open(tools, data, &[&options, "--skip-grant-tables"], cancel)
     }
 
-    fn open(tools: &Tools, data: &Path, more: &[&str], cancel: &Cancel) -> Result<Self, EngineError> {
+    fn open(tools: &Tools, data: &Path, options: &[&str], cancel: &Cancel) -> Result<Self, EngineError> {
         let action = format!("starting a private server in {}", data.display());
         let outside = directory(data.parent().unwrap_or(data), "scratch-files")?;
         let path = |name: &str| data.join(name).display().to_string();
         let run = ToolRun::new(cancel)
-            .arg("--no-defaults")
+            .args(options.iter().copied())
             .arg(format!("--datadir={}", data.display()))
             // Its own directory is where it works: the name stays short whatever the path.
             .args(["--socket=scratch.sock", "--skip-networking", "--skip-log-bin", "--skip-slave-start"])
@@ -87,7 +89,6 @@ impl Scratch {
             .args(["--innodb-log-file-size=96M", "--innodb-buffer-pool-dump-at-shutdown=OFF"])
             .args(["--innodb-strict-mode=OFF", "--max-statement-time=0", "--bind-address=127.0.0.1"])
             .args(["--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"])
-            .args(more.iter().copied())
             .args(as_root())
             .quiet();
         let program = tools.find(&SERVER)?;

@@ -58,21 +58,11 @@ pub(super) fn backup(
     let mut messages = Vec::new();
     if job.kind == BackupKind::Incremental {
         match copy.why_not(previous.as_ref())? {
-            None => {
-                if let Some(report) = copy.write(sink, previous)? {
-                    return Ok(report);
-                }
-                messages.push(
-                    "this backup is full in itself: the files of the last backup cannot be taken over"
-                        .to_owned(),
-                );
-            }
+            None => return copy.write(sink, previous),
             Some(why) => messages.push(format!("this backup is full in itself: {why}")),
         }
     }
-    let report = copy.write(sink, None)?;
-    let mut report =
-        report.ok_or_else(|| failed(copy.action(), "nothing was written", "start the backup again"))?;
+    let mut report = copy.write(sink, None)?;
     report.messages.splice(..0, messages);
     Ok(report)
 }
@@ -118,27 +108,20 @@ impl Copy<'_> {
             .then(|| "the server's files are older than the last backup".to_owned()))
     }
 
-    /// Writes all streams into a sink, the earlier ones taken over; `None` where they cannot be.
+    /// Writes all streams into a sink, the earlier ones taken over.
     fn write(
         &self,
         sink: &mut dyn Sink,
         previous: Option<ServerPosition>,
-    ) -> Result<Option<BackupReport>, EngineError> {
+    ) -> Result<BackupReport, EngineError> {
         let previous_lsn = previous.as_ref().map(|previous| previous.lsn);
         let mut streams = previous.map(|previous| previous.streams).unwrap_or_default();
         let metadata = Metadata { mode: 0o700, links: 1, ..Metadata::default() };
         sink.enter(Entry { name: SERVER.into(), kind: EntryKind::Directory, metadata })?;
-        for (number, name) in streams.iter().enumerate() {
+        for name in &streams {
             if !sink.carry(name.as_bytes())? {
-                if number > 0 {
-                    return Err(failed(
-                        self.action(),
-                        format!("the last backup lacks {name}"),
-                        "make a full backup",
-                    ));
-                }
-                sink.leave()?;
-                return Ok(None);
+                let cause = format!("the last backup lacks {name}");
+                return Err(failed(self.action(), cause, "make a full backup"));
             }
         }
         let kind = if previous_lsn.is_some() { "incremental" } else { "full" };
@@ -155,11 +138,11 @@ impl Copy<'_> {
         streams.push(name);
         let databases = discover::names(self.client)?;
         let position = ServerPosition { lsn: to, identity: self.identity.clone(), streams };
-        Ok(Some(BackupReport {
+        Ok(BackupReport {
             position: serde_json::to_string(&position).ok(),
             evidence: databases.into_iter().map(|name| (format!("database {name}"), String::new())).collect(),
             messages: vec![format!("pages from {from} to {to}")],
-        }))
+        })
     }
 
     /// Streams one copy, and returns from where to where its pages are.
@@ -182,11 +165,13 @@ impl Copy<'_> {
         let mut stream = CheckedStream::new(tool.start(run).map_err(explained)?, STREAM);
         let taken = sink.stream(entry(name), &mut stream, Some(PAGE_BYTES));
         let bytes = stream.length();
+        // Only at its end does the stream know how the program ended.
+        let is_at_end = taken.is_ok() && matches!(stream.read(&mut [0]), Ok(0));
         if let Some(failure) = stream.into_failure() {
             return Err(explained(failure));
         }
         self.client.cancel.check()?;
-        if taken? != bytes {
+        if taken? != bytes || !is_at_end {
             return Err(failed(
                 self.action(),
                 format!("not all of {name} was taken"),

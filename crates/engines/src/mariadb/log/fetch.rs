@@ -55,6 +55,8 @@ pub(crate) fn fetch(
     subject: Subject<'_>,
 ) -> Result<Vec<Fetched>, Refusal> {
     let action = format!("reading the binary log of {} from {file}:{offset} on", client.address.shown());
+    // What an earlier try of the same job fetched is no part of this one.
+    let _ = std::fs::remove_dir_all(staging.join("log"));
     let below = directory(staging, "log")?;
     let tool = client.tools.find(&READER)?;
     let prefix = below.join("raw-");

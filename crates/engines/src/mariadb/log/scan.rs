@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     fn query(database: &str, text: &str) -> Vec<u8> {
-        let mut body = vec![0; 13];
+        let mut body = [0; 13];
         body[8] = database.len() as u8;
         [&body[..], database.as_bytes(), &[0], text.as_bytes()].concat()
     }

@@ -12,6 +12,7 @@ mod error;
 mod etcd;
 mod files;
 mod held;
+mod mariadb;
 mod postgresql;
 mod redis;
 mod registry;
@@ -20,7 +21,6 @@ mod sink;
 mod sqlite;
 #[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
 mod tool;
-mod unavailable;
 mod walk;
 mod watch;
 mod words;
@@ -34,6 +34,7 @@ pub use engine::{
 pub use error::{EngineError, SinkError};
 pub use etcd::Etcd;
 pub use files::Files;
+pub use mariadb::Mariadb;
 pub use postgresql::Postgresql;
 pub use redis::Redis;
 pub use registry::{Engines, Host};

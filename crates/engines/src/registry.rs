@@ -5,11 +5,11 @@ use crate::couchdb::Couchdb;
 use crate::engine::{Engine, FoundSource};
 use crate::etcd::Etcd;
 use crate::files::Files;
+use crate::mariadb::Mariadb;
 use crate::postgresql::Postgresql;
 use crate::redis::Redis;
 use crate::sqlite::Sqlite;
 use crate::tool::Tools;
-use crate::unavailable::Unavailable;
 use larder_model::EngineKind;
 use std::path::PathBuf;
 
@@ -34,6 +34,7 @@ pub struct Engines {
     couchdb: Couchdb,
     etcd: Etcd,
     command: Command,
+    mariadb: Mariadb,
 }
 
 impl Engines {
@@ -45,6 +46,7 @@ impl Engines {
             files: Files,
             sqlite: Sqlite,
             postgresql: Postgresql::new(tools.clone()),
+            mariadb: Mariadb::new(tools.clone()),
             redis: Redis::new(tools.clone()),
             couchdb: Couchdb,
             etcd: Etcd::new(tools.clone()),
@@ -59,7 +61,7 @@ impl Engines {
             EngineKind::Files => &self.files,
             EngineKind::Sqlite => &self.sqlite,
             EngineKind::Postgresql => &self.postgresql,
-            EngineKind::Mariadb => &Unavailable(EngineKind::Mariadb),
+            EngineKind::Mariadb => &self.mariadb,
             EngineKind::Redis => &self.redis,
             EngineKind::Couchdb => &self.couchdb,
             EngineKind::Etcd => &self.etcd,

@@ -32,8 +32,16 @@ pub enum EngineKind {
 
 impl EngineKind {
     /// Every kind that there is an engine for, in the order in which they are shown.
-    pub const ALL: [Self; 7] =
-        [Self::Files, Self::Sqlite, Self::Postgresql, Self::Redis, Self::Couchdb, Self::Etcd, Self::Command];
+    pub const ALL: [Self; 8] = [
+        Self::Files,
+        Self::Sqlite,
+        Self::Postgresql,
+        Self::Mariadb,
+        Self::Redis,
+        Self::Couchdb,
+        Self::Etcd,
+        Self::Command,
+    ];
 
     /// Returns the name used in configuration, commands and pages.
     #[must_use]

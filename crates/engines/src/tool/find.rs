@@ -130,6 +130,15 @@ impl Tools {
         })
     }
 
+    /// Finds a program that must not be asked for its version: a script that would take the question for an order.
+    pub(crate) fn find_unasked(&self, wanted: &Wanted<'_>) -> Result<Tool, EngineError> {
+        let found = self.candidates(wanted.names).into_iter().next();
+        found.map(|path| self.at(&path)).ok_or_else(|| EngineError::Missing {
+            what: format!("the program {}", wanted.names.join(" or ")),
+            remedy: format!("install the package {}", wanted.package),
+        })
+    }
+
     /// Returns a program that lies at a known place; its version is not asked for.
     pub(crate) fn at(&self, path: &Path) -> Tool {
         self.tool(path.to_owned(), Version::default())

@@ -2,6 +2,7 @@
 
 use crate::azure::Azure;
 use crate::error::{StorageError, StorageErrorKind};
+use crate::google::GoogleCloud;
 use crate::http::Client;
 use crate::local::Local;
 use crate::storage::Storage;
@@ -49,6 +50,7 @@ impl Connector {
                 Ok(Arc::new(Local::open(Path::new(path))?))
             }
             Block::Azure(azure) => Ok(Arc::new(Azure::open(azure, self.http.clone())?)),
+            Block::GoogleCloud(google) => Ok(Arc::new(GoogleCloud::open(google, self.http.clone())?)),
             other => Err(StorageError::new(
                 StorageErrorKind::Invalid,
                 "open",

@@ -6,6 +6,7 @@ mod azure;
 mod connect;
 mod error;
 mod folder;
+mod google;
 mod http;
 mod local;
 mod local_direct;

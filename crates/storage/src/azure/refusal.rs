@@ -28,6 +28,8 @@ pub(super) fn explain(
             (Kind::Invalid, format!("{place}; make it, or correct StorageContainer: {words}"))
         }
         "ContainerBeingDeleted" | "AccountBeingCreated" | "ContainerDisabled" => (Kind::Unavailable, words),
+        // What changed on the way may arrive whole at the next attempt.
+        "Md5Mismatch" => (Kind::Unavailable, words),
         "BlobArchived" | "BlobBeingRehydrated" => {
             (Kind::Cold, format!("it lies in the tier Archive: {words}"))
         }

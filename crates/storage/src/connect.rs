@@ -6,7 +6,8 @@ use crate::google::GoogleCloud;
 use crate::http::Client;
 use crate::local::Local;
 use crate::storage::Storage;
-use larder_model::task::Block;
+use crate::webdav::WebDav;
+use larder_model::task::{Block, WebDavSettings};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub struct ConnectorSettings {
 /// Opens destinations; what connections can share, they share. Clones share it, too.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    _settings: Arc<ConnectorSettings>,
+    settings: Arc<ConnectorSettings>,
     http: Client,
 }
 
@@ -36,7 +37,7 @@ impl Connector {
     /// A certificate is none.
     pub fn new(settings: ConnectorSettings) -> Result<Self, StorageError> {
         let http = Client::new(&settings)?;
-        Ok(Self { _settings: Arc::new(settings), http })
+        Ok(Self { settings: Arc::new(settings), http })
     }
 
     /// Opens what a block describes, without asking the destination anything yet.
@@ -59,5 +60,13 @@ impl Connector {
                 "this kind of destination is not available in this version",
             )),
         }
+    }
+
+    /// Opens a folder of a server that speaks WebDAV, without asking it anything yet.
+    ///
+    /// # Errors
+    /// The settings make no sense: no address, a certificate that is none.
+    pub fn connect_webdav(&self, settings: &WebDavSettings) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(Arc::new(WebDav::open(settings, &self.settings)?))
     }
 }

@@ -16,9 +16,11 @@ mod path;
 mod prefix;
 mod range;
 mod storage;
+mod webdav;
 
 pub use connect::{Connector, ConnectorSettings};
 pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use local::Local;
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};
+pub use webdav::WebDav;

@@ -6,7 +6,6 @@ use super::account::Account;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::{Attempt, Refusal};
 use http::{HeaderMap, HeaderValue};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 /// Azure refuses requests that were signed longer ago, or that far in the future.
@@ -65,12 +64,7 @@ pub(super) fn explain(
 /// Returns how far this machine's clock is from the server's, as far as their words tell.
 pub(super) fn skew_seconds(signed_at: Option<&HeaderValue>, headers: &HeaderMap) -> Option<i64> {
     let seconds = |value: &HeaderValue| -> Option<i64> {
-        Some(
-            rfc2822::parse(value.to_str().ok()?)
-                .ok()
-                .map(|date| date.timestamp())
-                .map(Timestamp::as_second)?,
-        )
+        rfc2822::parse(value.to_str().ok()?).ok().map(|date| date.timestamp().as_second())
     };
     Some(seconds(signed_at?)? - seconds(headers.get(http::header::DATE)?)?)
 }

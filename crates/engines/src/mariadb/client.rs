@@ -20,6 +20,7 @@ pub(super) const CLIENT: Wanted<'static> = Wanted {
     at_least: None,
     because: "",
     read: distribution,
+    question: "--version",
 };
 
 /// Reads the version of the server a program came with: `mariadb  Ver 15.1 Distrib 10.11.6-MariaDB` is 10.11.6.

@@ -21,6 +21,7 @@ const DUMPER: Wanted<'static> = Wanted {
     at_least: None,
     because: "",
     read: distribution,
+    question: "--version",
 };
 
 /// What every whole dump ends with.

@@ -23,6 +23,7 @@ pub(super) const SERVER: Wanted<'static> = Wanted {
     at_least: None,
     because: "",
     read: Version::in_text,
+    question: "--version",
 };
 
 /// What makes a new data directory.

@@ -256,7 +256,7 @@ impl Bench {
 /// Where Debian's packages put their programs.
 pub(crate) fn host() -> Host {
     let directories = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"];
-    Host { tool_directories: directories.map(PathBuf::from).to_vec(), niceness: 0 }
+    Host { tool_directories: directories.map(PathBuf::from).to_vec(), niceness: 0, ..Host::default() }
 }
 
 pub(crate) fn source(server: &MariaDb, user: &str) -> Source {

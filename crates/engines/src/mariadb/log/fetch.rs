@@ -18,6 +18,7 @@ pub(crate) const READER: Wanted<'static> = Wanted {
     at_least: None,
     because: "",
     read: Version::in_text,
+    question: "--version",
 };
 
 /// A file of log that was fetched.

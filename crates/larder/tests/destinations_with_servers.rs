@@ -4,8 +4,7 @@
 mod support;
 
 use larder_testbed::{
-    ApacheDav, Azurite, ProFtpd, ProFtpdMode, RadosGw, RcloneS3, Server, Sshd, TempDir, compare_trees,
-    installed,
+    Azurite, ProFtpd, ProFtpdMode, RadosGw, RcloneS3, Server, Sshd, TempDir, compare_trees, installed,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -22,7 +21,6 @@ struct Servers {
     azurite: Azurite,
     ftp: ProFtpd,
     ssh: Sshd,
-    dav: ApacheDav,
 }
 
 impl Servers {
@@ -39,7 +37,6 @@ impl Servers {
             azurite,
             ftp: ProFtpd::start(ProFtpdMode::Plain),
             ssh: Sshd::start(),
-            dav: ApacheDav::start(),
         };
         let _ = installed("ssh", "openssh-client");
         this
@@ -82,10 +79,6 @@ impl Servers {
                     ),
                     "PrivateKey": self.ssh.private_key(), "KnownHosts": self.ssh.known_host(self.ssh.port()),
                 }),
-            ),
-            "webdav" => (
-                "WebDavSettings",
-                json!({ "Url": self.dav.url(), "UserName": ApacheDav::USER, "Password": ApacheDav::PASSWORD }),
             ),
             bucket => ("S3Settings", self.s3(bucket)),
         }

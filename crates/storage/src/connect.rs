@@ -3,11 +3,13 @@
 use crate::azure::Azure;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::ftp::Ftp;
+use crate::google::GoogleCloud;
 use crate::http::Client;
 use crate::local::Local;
 use crate::s3::S3;
 use crate::sftp::Sftp;
 use crate::storage::Storage;
+use crate::webdav::WebDav;
 use larder_model::task::Block;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,13 +58,14 @@ impl Connector {
             }
             Block::S3(settings) => Ok(Arc::new(S3::open(settings, self.http.clone())?)),
             Block::Azure(azure) => Ok(Arc::new(Azure::open(azure, self.http.clone())?)),
+            Block::GoogleCloud(google) => Ok(Arc::new(GoogleCloud::open(google, self.http.clone())?)),
+            Block::WebDav(dav) => Ok(Arc::new(WebDav::open(dav, &self.settings)?)),
             Block::Ftp(ftp) => Ok(Arc::new(Ftp::open(ftp, &self.settings)?)),
             Block::Sftp(sftp) => Ok(Arc::new(Sftp::open(sftp, &self.settings)?)),
             Block::Glacier(_) => Err(refused(
                 block,
                 "this version does not write to vaults; use S3Settings with the storage class Glacier or DeepArchive",
             )),
-            _ => Err(refused(block, "this kind of destination is not available in this version")),
         }
     }
 }

@@ -209,7 +209,6 @@ DavLockDB {at}/locks/db
 Alias /dav {at}/files
 <Directory {at}/files>
   Dav On
-  DirectorySlash Off
   AuthName larder
   {login}
   Require valid-user

@@ -31,8 +31,8 @@ impl FakeRequest {
     /// Returns a value of the query, decoded.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<String> {
-        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| decode(value))
+        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| decode(value))
     }
 }
 

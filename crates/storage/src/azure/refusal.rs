@@ -6,7 +6,6 @@ use super::account::Account;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::{Attempt, Refusal};
 use http::{HeaderMap, HeaderValue};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 /// Azure refuses requests that were signed longer ago, or that far in the future.
@@ -28,6 +27,8 @@ pub(super) fn explain(
             (Kind::Invalid, format!("{place}; make it, or correct StorageContainer: {words}"))
         }
         "ContainerBeingDeleted" | "AccountBeingCreated" | "ContainerDisabled" => (Kind::Unavailable, words),
+        // What changed on the way may arrive whole at the next attempt.
+        "Md5Mismatch" => (Kind::Unavailable, words),
         "BlobArchived" | "BlobBeingRehydrated" => {
             (Kind::Cold, format!("it lies in the tier Archive: {words}"))
         }
@@ -63,12 +64,7 @@ pub(super) fn explain(
 /// Returns how far this machine's clock is from the server's, as far as their words tell.
 pub(super) fn skew_seconds(signed_at: Option<&HeaderValue>, headers: &HeaderMap) -> Option<i64> {
     let seconds = |value: &HeaderValue| -> Option<i64> {
-        Some(
-            rfc2822::parse(value.to_str().ok()?)
-                .ok()
-                .map(|date| date.timestamp())
-                .map(Timestamp::as_second)?,
-        )
+        rfc2822::parse(value.to_str().ok()?).ok().map(|date| date.timestamp().as_second())
     };
     Some(seconds(signed_at?)? - seconds(headers.get(http::header::DATE)?)?)
 }

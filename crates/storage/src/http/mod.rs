@@ -9,6 +9,7 @@ mod client;
 #[cfg(test)]
 mod client_tests;
 mod kind;
+mod own_certificate;
 mod progress;
 mod refusal;
 mod refusal_body;

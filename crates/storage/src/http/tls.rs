@@ -1,5 +1,7 @@
 //! Whom an encrypted connection trusts.
 
+use crate::http::own_certificate::OwnCertificate;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -32,13 +34,23 @@ pub(crate) fn trusting(
     extra: impl IntoIterator<Item = CertificateDer<'static>>,
 ) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in extra {
-        roots.add(certificate).map_err(|error| format!("a certificate to trust makes no sense: {error}"))?;
+    let named: Vec<_> = extra.into_iter().collect();
+    for certificate in &named {
+        let added = roots.add(certificate.clone());
+        added.map_err(|error| format!("a certificate to trust makes no sense: {error}"))?;
     }
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("encrypted connections cannot be prepared: {error}"))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    if named.is_empty() {
+        return Ok(config.with_root_certificates(roots).with_no_client_auth());
+    }
+    // A certificate that a server signed itself is rarely an authority's, and yet it is what people have to name.
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| format!("a certificate to trust makes no sense: {error}"))?;
+    let verifier = Arc::new(OwnCertificate::new(named, authorities));
+    Ok(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }

@@ -13,7 +13,7 @@ use std::process::Command;
 use support::{Ended, Site, ask, run};
 
 /// The names of the destinations that the task has besides its own folder.
-const FURTHER: [&str; 6] = ["eu-central", "us-east", "ap-south", "azure", "ftp", "sftp"];
+const FURTHER: [&str; 6] = ["eu-central", "us-east", "ap-south", "blobs", "files", "shell"];
 
 /// A server of each protocol.
 struct Servers {
@@ -22,7 +22,6 @@ struct Servers {
     azurite: Azurite,
     ftp: ProFtpd,
     ssh: Sshd,
-    dav: ApacheDav,
 }
 
 impl Servers {
@@ -39,7 +38,6 @@ impl Servers {
             azurite,
             ftp: ProFtpd::start(ProFtpdMode::Plain),
             ssh: Sshd::start(),
-            dav: ApacheDav::start(),
         };
         let _ = installed("ssh", "openssh-client");
         this
@@ -59,21 +57,21 @@ impl Servers {
     /// Returns the block of a destination, by its name in the task.
     fn block(&self, name: &str) -> (&'static str, Value) {
         match name {
-            "azure" => (
+            "blobs" => (
                 "AzureSettings",
                 json!({
                     "StorageContainer": "backups", "RemoteFolderName": "larder", "AccountName": Azurite::ACCOUNT,
                     "AccountKey": Azurite::KEY, "CustomServerUrl": self.azurite.url(),
                 }),
             ),
-            "ftp" => (
+            "files" => (
                 "FtpSettings",
                 json!({
                     "Url": format!("ftp://127.0.0.1:{}/larder", self.ftp.port()),
                     "UserName": ProFtpd::USER, "Password": ProFtpd::PASSWORD,
                 }),
             ),
-            "sftp" => (
+            "shell" => (
                 "SftpSettings",
                 json!({
                     "Url": format!(
@@ -82,10 +80,6 @@ impl Servers {
                     ),
                     "PrivateKey": self.ssh.private_key(), "KnownHosts": self.ssh.known_host(self.ssh.port()),
                 }),
-            ),
-            "webdav" => (
-                "WebDavSettings",
-                json!({ "Url": self.dav.url(), "UserName": ApacheDav::USER, "Password": ApacheDav::PASSWORD }),
             ),
             bucket => ("S3Settings", self.s3(bucket)),
         }
@@ -110,7 +104,7 @@ impl Servers {
         let mut command = Command::new(installed("restic", "restic"));
         command.arg("--no-cache");
         let address = match name {
-            "sftp" => {
+            "shell" => {
                 let key = self.ssh.directory("restic_key");
                 write_private(&key, &self.ssh.private_key());
                 let known = self.ssh.directory("restic_known");
@@ -226,7 +220,7 @@ fn one_task_writes_everywhere_at_once_and_each_place_alone_gives_everything_back
 
     // By stock restic.
     let password = std::fs::read_to_string(&key).unwrap();
-    for name in ["eu-central", "us-east", "ap-south", "sftp"] {
+    for name in ["eu-central", "us-east", "ap-south", "shell"] {
         let mut check = servers.restic(name).unwrap();
         let output =
             check.env("RESTIC_PASSWORD", password.trim()).args(["check", "--read-data"]).output().unwrap();
@@ -294,4 +288,22 @@ fn a_region_that_is_down_fails_alone_and_is_healed_by_copying() {
     ask(&server, &["task", "delete", "Everywhere"]).expect(0);
     let listed = json(&server, &["backup", "list", "tree"]);
     assert_eq!(listed["Backups"].as_array().unwrap().len(), 2 * (FURTHER.len() + 1), "{listed:#}");
+}
+
+#[test]
+fn a_server_that_speaks_webdav_gives_everything_back() {
+    let dav = ApacheDav::start();
+    let block = json!({ "Url": dav.url(), "UserName": ApacheDav::USER, "Password": ApacheDav::PASSWORD });
+    let site = Site::new();
+    let server = site.serve();
+    ask(&server, &["source", "add", site.tree().to_str().unwrap(), "--name", "tree"]).expect(0);
+    let task = json!({ "Name": "Cloud", "FullBackupFrequency": "0 2 1 1 *", "WebDavSettings": block });
+    let task = write(site.directory.join("cloud.json"), &task);
+    ask(&server, &["task", "put", &task]).expect(0);
+    ask(&server, &["destination", "test", "Cloud"]).expect(0);
+    let _ = backed_up(&server);
+    let target = TempDir::new();
+    let into = target.join("restored");
+    ask(&server, &["restore", "tree", into.to_str().unwrap()]).expect(0);
+    assert_eq!(compare_trees(&site.tree(), &into), Vec::<String>::new());
 }

@@ -7,6 +7,7 @@ pub(crate) mod check;
 mod heal;
 pub(crate) mod listing;
 mod mark;
+mod part;
 mod placing;
 mod reader;
 pub(crate) mod restore;

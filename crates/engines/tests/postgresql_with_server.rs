@@ -5,7 +5,7 @@ mod conformance;
 mod memory;
 mod postgresql;
 
-use conformance::{Bench, Interfering, conformance, try_take, wrapped};
+use conformance::{Bench, Interfering, Taken, assert_same, conformance, try_take, wrapped};
 use larder_engines::{ChangeCheck, EngineError, Engines, Host, RestoreJob, RestoreTarget};
 use larder_model::{Cancel, EngineKind, Secret, Source};
 use larder_testbed::{Postgresql, TempDir, wait_until};
@@ -116,10 +116,7 @@ fn a_locked_table_is_waited_for_and_then_named() {
     let told = bench.try_full(&source, "shop").unwrap_err().to_string();
     locker.kill().unwrap();
     locker.wait().unwrap();
-    assert!(
-        told.contains("customers") && told.contains("lock timeout") && told.contains("LockTimeout"),
-        "{told}"
-    );
+    assert!(told.contains("customers") && told.contains("LockTimeout"), "{told}");
 }
 
 #[test]
@@ -130,9 +127,11 @@ fn a_right_that_is_missing_on_one_table_fails_the_backup_and_names_it() {
     bench.fill("shop");
     let poor = bench.poor_source();
     let engines = bench.engines();
-    for right in engines.get(EngineKind::Postgresql).missing_rights(&poor).unwrap() {
-        if !right.grant.contains("pg_read_all_data") {
-            bench.grant(&right.grant);
+    for _ in 0..2 {
+        for right in engines.get(EngineKind::Postgresql).missing_rights(&poor).unwrap() {
+            if !right.grant.contains("pg_read_all_data") {
+                bench.grant(&right.grant);
+            }
         }
     }
     bench.try_full(&poor, "shop").unwrap();
@@ -166,20 +165,21 @@ fn a_database_dropped_while_it_is_dumped_is_an_error() {
 fn a_table_cannot_be_altered_while_it_is_dumped() {
     let servers = Servers::start();
     let bench: &dyn Bench = &servers;
-    bench.make("shop");
-    bench.fill("shop");
-    let before = bench.content(&bench.source(), "shop");
+    bench.make("large");
+    bench.fill_large("large");
     let mut altered = Ok(String::new());
-    let mut sink = Interfering::after(6_000, || {
-        let alter = "SET lock_timeout = '200ms'; ALTER TABLE customers DROP COLUMN name";
-        altered = servers.first.borrow().try_sql("shop", alter);
+    let mut sink = Interfering::after(1 << 20, || {
+        let alter = "SET lock_timeout = '200ms'; ALTER TABLE large DROP COLUMN noise";
+        altered = servers.first.borrow().try_sql("large", alter);
     });
-    let report = try_take(bench, &bench.source(), "shop", None, &mut sink, &Cancel::new()).unwrap();
+    let report = try_take(bench, &bench.source(), "large", None, &mut sink, &Cancel::new()).unwrap();
     let backup = std::mem::take(&mut sink.inner);
     drop(sink);
     assert!(altered.unwrap_err().contains("lock timeout"));
-    bench.try_restore_from(&backup, &report, &bench.source(), "copy", false).unwrap();
-    assert_eq!(bench.content(&bench.source(), "copy"), before);
+    let taken = Taken { backup, report, database: memory::database(&bench.source(), "large") };
+    bench.restore(&taken, &bench.source(), "copy");
+    assert_eq!(bench.compare(&taken, &bench.source(), "copy").differences, [""; 0]);
+    assert_eq!(servers.first.borrow().sql("copy", "SELECT count(noise) FROM large"), "150000");
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn a_backup_becomes_files_that_the_vendors_own_client_takes() {
     let mut client = servers.first.borrow().client("copy");
     let done = client.arg("-f").arg(target.join("dump.sql")).output().unwrap();
     assert!(done.status.success(), "{done:?}");
-    assert_eq!(bench.content(&bench.source(), "copy"), bench.content(&bench.source(), "shop"));
+    assert_same(bench.content(&bench.source(), "copy"), bench.content(&bench.source(), "shop"));
 }
 
 #[test]

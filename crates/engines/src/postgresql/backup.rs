@@ -4,7 +4,7 @@ use super::failure::explained;
 use super::login::Login;
 use super::properties::Properties;
 use super::session::Session;
-use super::tally::{Rows, TABLE, Tally};
+use super::tally::{Rows, Tally};
 use super::{CLIENT_PACKAGE, DUMP, GLOBALS, PROPERTIES, changed};
 use crate::engine::{BackupJob, BackupReport};
 use crate::error::EngineError;
@@ -185,7 +185,7 @@ pub(super) fn tallied(bytes: impl Read) -> (std::io::Result<u64>, BTreeMap<Strin
 }
 
 pub(super) fn evidence(properties: &Properties, rows: &BTreeMap<String, Rows>) -> Vec<(String, String)> {
-    let tables = rows.iter().map(|(name, rows)| (format!("{TABLE}{name}"), rows.to_text()));
+    let tables = rows.iter().map(|(name, rows)| (Rows::evidence_name(name), rows.to_text()));
     let objects =
         properties.objects.iter().map(|(kind, number)| (format!("{OBJECTS}{kind}"), number.to_string()));
     tables.chain(objects).collect()

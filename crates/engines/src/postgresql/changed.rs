@@ -25,7 +25,8 @@ const POSITION: &str = "SELECT jsonb_build_object(
     'Next', txid_snapshot_xmax(s)::text,
     'Prepared', (SELECT count(*) FROM pg_catalog.pg_prepared_xacts),
     'Sequences', (SELECT md5(coalesce(string_agg(seqrelid::text || ':' ||
-        coalesce(pg_sequence_last_value(seqrelid)::text, ''), ',' ORDER BY seqrelid), ''))
+        coalesce(CASE WHEN has_sequence_privilege(seqrelid, 'SELECT') THEN pg_sequence_last_value(seqrelid) END::text, ''),
+        ',' ORDER BY seqrelid), ''))
         FROM pg_catalog.pg_sequence))
     FROM txid_current_snapshot() AS s";
 

@@ -5,7 +5,7 @@ use super::failure::explained;
 use super::login::Login;
 use super::properties::Properties;
 use super::session::Session;
-use super::tally::{Rows, TABLE};
+use super::tally::{DATA, Rows, TABLE};
 use super::{DUMP, PROPERTIES};
 use crate::engine::{CompareJob, Comparison, RestoreTarget};
 use crate::error::EngineError;
@@ -51,11 +51,12 @@ fn difference(name: &str, recorded: Option<&str>, found: Option<&str>) -> Option
         return None;
     }
     let rows = |text: Option<&str>| text.and_then(Rows::from_text);
-    let shown = name.strip_prefix(TABLE).or_else(|| name.strip_prefix(OBJECTS)).unwrap_or(name);
+    let is_rows = name.starts_with(TABLE) || name.starts_with(DATA);
+    let shown = [TABLE, DATA, OBJECTS].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
     Some(match (recorded, found) {
-        (Some(_), None) if name.starts_with(TABLE) => format!("{shown} is not in the copy"),
-        (None, _) if name.starts_with(TABLE) => format!("{shown} is in the copy and not in the backup"),
-        (Some(_), Some(_)) if name.starts_with(TABLE) => {
+        (Some(_), None) if is_rows => format!("{shown} is not in the copy"),
+        (None, _) if is_rows => format!("{shown} is in the copy and not in the backup"),
+        (Some(_), Some(_)) if is_rows => {
             let (recorded, found) = (rows(recorded)?, rows(found)?);
             match recorded.count == found.count {
                 true => format!("{shown} has other content"),

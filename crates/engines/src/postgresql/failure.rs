@@ -4,7 +4,7 @@ use crate::error::EngineError;
 use crate::tool::{ToolFailure, ToolTrouble};
 
 /// Texts of the server and its programs, in the language that Larder asks for, and what helps.
-const REMEDIES: [(&str, &str); 16] = [
+const REMEDIES: [(&str, &str); 17] = [
     (
         "password authentication failed",
         "correct the user or the password of the source, with: larder source change",
@@ -25,6 +25,10 @@ const REMEDIES: [(&str, &str); 16] = [
     ("must be superuser", "restore as a superuser of the server"),
     (
         "lock timeout",
+        "find out who locks the table (pg_locks), or let the source wait longer with the option LockTimeout",
+    ),
+    (
+        "statement timeout",
         "find out who locks the table (pg_locks), or let the source wait longer with the option LockTimeout",
     ),
     ("server version mismatch", "install a newer postgresql-client"),

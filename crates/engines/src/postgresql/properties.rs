@@ -59,7 +59,7 @@ const PROPERTIES: &str = "SELECT jsonb_build_object(
             WHERE refclassid = 'pg_catalog.pg_authid'::regclass
                 AND (dbid = d.oid OR (dbid = 0 AND classid = 'pg_catalog.pg_database'::regclass AND objid = d.oid)))),
     'Objects', (SELECT jsonb_object_agg(kind, number) FROM (
-        SELECT 'relations of the kind ' || c.relkind AS kind, count(*) AS number FROM pg_catalog.pg_class c
+        SELECT 'relations of the kind ' || c.relkind::text AS kind, count(*) AS number FROM pg_catalog.pg_class c
             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' GROUP BY 1
         UNION ALL SELECT 'constraints', count(*) FROM pg_catalog.pg_constraint c

@@ -2,11 +2,12 @@
 
 use super::discover::discover;
 use super::failure::odd;
-use super::login::{Login, quoted};
+use super::login::{Login, literal, quoted};
 use super::session::{Session, ask};
 use crate::engine::MissingRight;
 use crate::error::EngineError;
 use crate::tool::Tools;
+use crate::words::count;
 use larder_model::{Cancel, Source};
 use serde::Deserialize;
 
@@ -45,13 +46,18 @@ const UNREADABLE: &str = "SELECT jsonb_build_object(
             AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, 'SELECT') END),
     'filtered', (SELECT coalesce(jsonb_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p') AND row_security_active(c.oid)))";
+        WHERE c.relkind IN ('r', 'p') AND row_security_active(c.oid)),
+    'large_objects', (SELECT count(*) FROM pg_catalog.pg_largeobject_metadata
+        WHERE current_setting('lo_compat_privileges') <> 'on' AND NOT pg_has_role(lomowner, 'USAGE')
+            AND NOT EXISTS (SELECT FROM aclexplode(lomacl) a WHERE a.privilege_type = 'SELECT'
+                AND CASE a.grantee WHEN 0 THEN true ELSE pg_has_role(a.grantee, 'USAGE') END)))";
 
 #[derive(Deserialize)]
 struct Unreadable {
     schemas: Vec<String>,
     relations: Vec<(String, String)>,
     filtered: Vec<String>,
+    large_objects: u64,
 }
 
 pub(super) fn missing(tools: &Tools, source: &Source) -> Result<Vec<MissingRight>, EngineError> {
@@ -76,7 +82,7 @@ pub(super) fn missing(tools: &Tools, source: &Source) -> Result<Vec<MissingRight
     }
     for database in &user.connects_not {
         let grant = format!("GRANT CONNECT ON DATABASE {} TO {to};", quoted(database));
-        lacks(format!("connecting to the database {database}"), grant);
+        lacks(format!("connecting to the database {database} (then ask again, for what lies in it)"), grant);
     }
     if !user.reads_passwords {
         let within = format!("\\c {}", login.maintenance());
@@ -101,6 +107,15 @@ pub(super) fn missing(tools: &Tools, source: &Source) -> Result<Vec<MissingRight
                 let grant = format!("{within}\nGRANT SELECT ON {kind} {relation} TO {to};");
                 lacks(format!("reading the {} {relation} of {database}", kind.to_lowercase()), grant);
             }
+        }
+        if found.large_objects > 0 {
+            let query = "SELECT format('GRANT SELECT ON LARGE OBJECT %s TO %I', oid, ";
+            let grant = format!(
+                "{within}\n{query}{}) FROM pg_catalog.pg_largeobject_metadata \\gexec",
+                literal(&user.name)
+            );
+            let number = count(found.large_objects, "large object", "large objects");
+            lacks(format!("reading {number} of {database}, which every new one needs again"), grant);
         }
         for table in found.filtered.iter().take(NAMED) {
             let grant = format!("ALTER ROLE {to} BYPASSRLS;");

@@ -9,8 +9,17 @@ use std::io::{self, Read};
 /// How much of a line is kept to see what it is.
 const KEPT: usize = 64 << 10;
 
+/// How many lines stand between `-- Data for Name: …` and `COPY`, which only `pg_dump` itself writes so.
+const BETWEEN: [&[u8]; 2] = [b"--", b""];
+
 /// What stands before the name of each table in a backup's evidence.
 pub(super) const TABLE: &str = "Table ";
+/// What stands before data that is in no table.
+pub(super) const DATA: &str = "Data: ";
+
+/// What the values of sequences and the pieces of large objects are counted as; no table is called so in SQL.
+const SEQUENCES: &str = "sequence values";
+const LARGE_OBJECTS: &str = "pieces of large objects";
 
 /// Rows of one table, or statements of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +35,12 @@ impl Rows {
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let (count, sum) = text.split_once(' ')?;
         Some(Self { count: count.parse().ok()?, sum: u64::from_str_radix(sum, 16).ok()? })
+    }
+
+    /// Returns the name under which a backup's evidence keeps them.
+    pub(super) fn evidence_name(name: &str) -> String {
+        let prefix = if [SEQUENCES, LARGE_OBJECTS].contains(&name) { DATA } else { TABLE };
+        format!("{prefix}{name}")
     }
 
     /// Writes the number and the sum.
@@ -44,6 +59,10 @@ pub(super) struct Tally<R> {
     current: Rows,
     /// The beginning of the line.
     line: Vec<u8>,
+    /// How many lines ago the rows of a table were announced; `None` where they are not.
+    announced: Option<usize>,
+    /// The line that names a table, where the names in it go over several lines.
+    header: Vec<u8>,
     length: u64,
     hash: u64,
 }
@@ -59,6 +78,8 @@ impl<R> Tally<R> {
             table: None,
             current: Rows { count: 0, sum: 0 },
             line: Vec::new(),
+            announced: None,
+            header: Vec::new(),
             length: 0,
             hash: FNV_OFFSET,
         }
@@ -98,9 +119,8 @@ impl<R> Tally<R> {
         } else if self.table.is_some() {
             self.current.count += 1;
             self.current.sum = self.current.sum.wrapping_add(mixed(self.hash));
-        } else if let Some(table) = copied_table(&self.line) {
-            self.tables.entry(table.clone()).or_default();
-            (self.table, self.current) = (Some(table), Rows::default());
+        } else if self.is_header() {
+            self.take_header();
         } else if let Some(kind) = kind_of(&self.line) {
             let rows = self.tables.entry(kind.to_owned()).or_default();
             rows.count += 1;
@@ -108,6 +128,35 @@ impl<R> Tally<R> {
         }
         self.line.clear();
         (self.length, self.hash) = (0, FNV_OFFSET);
+    }
+
+    /// Says whether a line is, or belongs to, the one that names a table whose rows follow. A function's text may hold such
+    /// a line too, but it is not announced.
+    fn is_header(&mut self) -> bool {
+        if !self.header.is_empty() {
+            return true;
+        }
+        let lines = self.announced.take();
+        if self.line.starts_with(b"-- Data for Name: ") {
+            self.announced = Some(0);
+        } else if let Some(next) = lines.filter(|lines| BETWEEN.get(*lines) == Some(&self.line.as_slice())) {
+            self.announced = Some(next + 1);
+        }
+        lines == Some(BETWEEN.len()) && self.line.starts_with(b"COPY ")
+    }
+
+    fn take_header(&mut self) {
+        if !self.header.is_empty() {
+            self.header.push(b'\n');
+        }
+        self.header.extend_from_slice(&self.line);
+        let too_long = self.header.len() >= KEPT;
+        if self.header.ends_with(b" FROM stdin;") || too_long {
+            let table = copied_table(&self.header);
+            self.tables.entry(table.clone()).or_default();
+            (self.table, self.current) = (Some(table), Rows::default());
+            self.header.clear();
+        }
     }
 }
 
@@ -119,23 +168,22 @@ const fn mixed(hash: u64) -> u64 {
 }
 
 /// Returns the table whose rows follow a line, as SQL spells it.
-fn copied_table(line: &[u8]) -> Option<String> {
-    let rest = line.strip_prefix(b"COPY ")?;
-    let rest = rest.strip_suffix(b" FROM stdin;").or_else(|| (line.len() == KEPT).then_some(rest))?;
+fn copied_table(line: &[u8]) -> String {
+    let rest = line.strip_prefix(b"COPY ").unwrap_or(line);
     let mut quoted = false;
     let end = rest.iter().position(|byte| {
         quoted ^= *byte == b'"';
         !quoted && *byte == b' '
     });
-    Some(String::from_utf8_lossy(rest.get(..end.unwrap_or(rest.len()))?).into_owned())
+    String::from_utf8_lossy(rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()).into_owned()
 }
 
 /// Returns what data a line holds that is no row of a table.
 fn kind_of(line: &[u8]) -> Option<&'static str> {
     if line.starts_with(b"SELECT pg_catalog.setval(") {
-        Some("sequence values")
+        Some(SEQUENCES)
     } else if line.starts_with(b"SELECT pg_catalog.lowrite(") {
-        Some("pieces of large objects")
+        Some(LARGE_OBJECTS)
     } else {
         None
     }
@@ -172,9 +220,12 @@ mod tests {
         tally.finish().1
     }
 
-    const DUMP: &str = "-- a dump\nCREATE TABLE x ();\n\
+    const DUMP: &str = "-- a dump\nCREATE TABLE x ();\nCOPY in_a_function (x) FROM stdin;\n\
+        -- Data for Name: or; Type: TABLE DATA\n--\n\n\
         COPY public.\"or \"\"ders\" (id, name) FROM stdin;\n1\tone\n2\t\\\\.\n\\.\n\n\
-        COPY public.empty (id) FROM stdin;\n\\.\n\
+        -- Data for Name: empty\n--\n\n\
+        COPY public.empty (id, \"two\nlines\") FROM stdin;\n\\.\n\
+        -- Data for Name: none\n--\n\n\
         COPY s.none FROM stdin;\n\n\n\\.\n\
         SELECT pg_catalog.setval('s', 7, true);\n-- done\n";
 
@@ -193,7 +244,9 @@ mod tests {
 
     #[test]
     fn the_order_of_rows_makes_no_difference_and_every_change_does() {
-        let dump = |rows: &str| tallied(&format!("COPY t (a) FROM stdin;\n{rows}\\.\n"), 1000);
+        let dump = |rows: &str| {
+            tallied(&format!("-- Data for Name: t\n--\n\nCOPY t (a) FROM stdin;\n{rows}\\.\n"), 1000)
+        };
         assert_eq!(dump("1\n2\n3\n"), dump("3\n1\n2\n"));
         for other in ["1\n2\n", "1\n2\n4\n", "1\n2\n33\n", "1\n1\n3\n", "12\n\n3\n"] {
             assert_ne!(dump("1\n2\n3\n"), dump(other), "{other:?}");

@@ -98,6 +98,14 @@ pub(crate) trait Bench {
     }
 }
 
+/// Compares what two databases hold, and shows the first line that differs.
+pub(crate) fn assert_same(found: impl AsRef<str>, wanted: impl AsRef<str>) {
+    let (found, wanted) = (found.as_ref(), wanted.as_ref());
+    let different = found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted);
+    assert_eq!(different, None);
+    assert_eq!(found.lines().count(), wanted.lines().count());
+}
+
 /// Makes a test of each promise; the argument is a function that returns a new [`Bench`].
 macro_rules! conformance {
     ($make:path) => {

@@ -1,6 +1,6 @@
 //! What backups of a server are.
 
-use super::{Bench, Interfering, try_take};
+use super::{Bench, Interfering, assert_same, try_take};
 use larder_engines::{ChangeCheck, EngineError};
 use larder_model::Cancel;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(crate) fn an_incremental_holds_what_changed(bench: &dyn Bench) {
     let after = bench.content(&bench.source(), "shop");
     let incremental = bench.incremental("shop", full);
     bench.restore(&incremental, &bench.source(), "copy");
-    assert_eq!(bench.content(&bench.source(), "copy"), after);
+    assert_same(bench.content(&bench.source(), "copy"), after);
 }
 
 pub(crate) fn what_did_not_change_is_known_to_be_unchanged(bench: &dyn Bench) {
@@ -92,13 +92,15 @@ pub(crate) fn each_missing_right_is_named_with_what_grants_it(bench: &dyn Bench)
     let poor = bench.poor_source();
     let refused = bench.try_full(&poor, "shop");
     assert!(refused.is_err(), "{refused:?}");
-    let missing = engine.missing_rights(&poor).unwrap();
-    assert!(!missing.is_empty());
-    for right in &missing {
-        assert!(!right.what.is_empty() && !right.grant.is_empty(), "{right:?}");
-        bench.grant(&right.grant);
+    assert!(!engine.missing_rights(&poor).unwrap().is_empty());
+    // What lies behind a door can be asked for only once the door is open.
+    for _ in 0..3 {
+        for right in engine.missing_rights(&poor).unwrap() {
+            assert!(!right.what.is_empty() && !right.grant.is_empty(), "{right:?}");
+            bench.grant(&right.grant);
+        }
     }
-    assert_eq!(engine.missing_rights(&poor).unwrap(), [], "the statements grant what they say: {missing:#?}");
+    assert_eq!(engine.missing_rights(&poor).unwrap(), [], "the statements grant what they say");
     let backup = bench.try_full(&poor, "shop").unwrap();
     assert!(!backup.entries.is_empty());
 }

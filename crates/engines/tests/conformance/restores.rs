@@ -1,7 +1,7 @@
 //! How backups come back.
 
 use super::interference::Broken;
-use super::{Bench, NAMES};
+use super::{Bench, NAMES, assert_same};
 use larder_engines::EngineError;
 
 pub(crate) fn a_full_backup_comes_back_in_the_same_server_under_a_new_name(bench: &dyn Bench) {
@@ -10,8 +10,8 @@ pub(crate) fn a_full_backup_comes_back_in_the_same_server_under_a_new_name(bench
     let before = bench.content(&bench.source(), "shop");
     let taken = bench.full("shop");
     bench.restore(&taken, &bench.source(), "copy");
-    assert_eq!(bench.content(&bench.source(), "copy"), before);
-    assert_eq!(bench.content(&bench.source(), "shop"), before, "the database itself is as it was");
+    assert_same(bench.content(&bench.source(), "copy"), &before);
+    assert_same(bench.content(&bench.source(), "shop"), &before);
     let comparison = bench.compare(&taken, &bench.source(), "copy");
     assert_eq!(comparison.differences, [""; 0]);
     assert!(!comparison.compared.is_empty());
@@ -23,7 +23,7 @@ pub(crate) fn a_full_backup_comes_back_in_another_server(bench: &dyn Bench) {
     let taken = bench.full("shop");
     let second = bench.second();
     bench.restore(&taken, &second, "shop");
-    assert_eq!(bench.content(&second, "shop"), bench.content(&bench.source(), "shop"));
+    assert_same(bench.content(&second, "shop"), bench.content(&bench.source(), "shop"));
     let comparison = bench.compare(&taken, &second, "shop");
     assert_eq!(comparison.differences, [""; 0]);
 }
@@ -39,7 +39,7 @@ pub(crate) fn names_of_every_kind_come_back(bench: &dyn Bench) {
         let taken = bench.full(name);
         let copy = format!("{name}, again");
         bench.restore(&taken, &bench.source(), &copy);
-        assert_eq!(bench.content(&bench.source(), &copy), bench.content(&bench.source(), name), "{name}");
+        assert_same(bench.content(&bench.source(), &copy), bench.content(&bench.source(), name));
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn an_empty_database_comes_back_empty(bench: &dyn Bench) {
     let database = crate::memory::database(&source, "empty");
     let taken = super::Taken { backup, report, database };
     bench.restore(&taken, &source, "copy");
-    assert_eq!(bench.content(&source, "copy"), before);
+    assert_same(bench.content(&source, "copy"), before);
     assert_eq!(bench.compare(&taken, &source, "copy").differences, [""; 0]);
 }
 
@@ -76,10 +76,10 @@ pub(crate) fn a_database_that_is_there_is_never_overwritten_unless_told_so(bench
     let (source, before) = (bench.source(), bench.content(&bench.source(), "other"));
     let refused = bench.try_restore(&taken, &source, "other", false);
     assert!(matches!(refused, Err(EngineError::TargetNotEmpty { .. })), "{refused:?}");
-    assert_eq!(bench.content(&source, "other"), before);
+    assert_same(bench.content(&source, "other"), before);
     let databases = bench.discovered();
     bench.try_restore(&taken, &source, "other", true).unwrap();
-    assert_eq!(bench.content(&source, "other"), bench.content(&source, "shop"));
+    assert_same(bench.content(&source, "other"), bench.content(&source, "shop"));
     assert_eq!(bench.discovered(), databases, "nothing temporary is left");
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn a_restore_that_breaks_leaves_nothing_behind(bench: &dyn Bench) {
         assert!(error.to_string().contains("damaged"), "{error}");
         assert_eq!(bench.discovered(), databases, "{name}");
     }
-    assert_eq!(bench.content(&source, "other"), before);
+    assert_same(bench.content(&source, "other"), before);
 }
 
 pub(crate) fn a_comparison_sees_what_differs(bench: &dyn Bench) {

@@ -169,7 +169,7 @@ impl Bench for Servers {
                 AND (c.relkind <> 'S' AND c.relname <> 'none') ORDER BY n.nspname, c.relname";
         let rest = "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1;
             SELECT indexdef FROM pg_indexes WHERE schemaname !~ '^pg_' ORDER BY 1;
-            SELECT conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid <> 0 ORDER BY 1, 2;
+            SELECT conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid <> 0 ORDER BY conrelid::regclass::text, 2;
             SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1;
             SELECT polname, pg_get_expr(polqual, polrelid) FROM pg_policy ORDER BY 1;
             SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1, 2;

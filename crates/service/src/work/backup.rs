@@ -9,10 +9,11 @@ use crate::retention::Policy;
 use crate::staging::Staging;
 use crate::view::FailureCause;
 use crate::work::mark::{Mark, Note};
+use crate::work::part::{self, Part};
 use crate::work::placing::Aim;
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
-use crate::work::vault::{Found, Vault, look_at};
+use crate::work::vault::{Found, look_at};
 use crate::work::{Known, Order, Place, heal, placing, retain, shrink};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
@@ -56,13 +57,6 @@ pub(crate) struct Backup {
     pub(crate) known: Known,
     /// What the administrator allows destinations to be.
     pub(crate) limits: Limits,
-}
-
-/// A destination that takes part.
-struct Part {
-    vault: Vault,
-    /// What lay there before, the newest first.
-    before: Vec<Found>,
 }
 
 /// What was read and written.
@@ -295,7 +289,7 @@ impl Backup {
         let (cancel, counters) = (&order.live.cancel, &order.live.counters);
         let destinations = parts.iter().map(|part| &part.vault.place.destination);
         counters.set_destinations(destinations.map(|one| (one.name.clone(), Some(one.spot.kind()))));
-        let previous = if kind == BackupKind::Full { None } else { self.previous(order, parts) };
+        let previous = if kind == BackupKind::Full { None } else { part::previous(order, parts) };
         let options = self.options(order, kind, previous.as_ref());
         let mut writer = BackupWriter::start(&targets, options, cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();
@@ -320,21 +314,6 @@ impl Backup {
             self.seal(&report, unreadable, suspicion.is_some())
         })?;
         Ok(Written { report, summary, suspicion })
-    }
-
-    /// Returns the good backup that an incremental goes on from, and its operation: the newest that every destination has.
-    fn previous(&self, order: &Order, parts: &[Part]) -> Option<(OperationId, BackupReport)> {
-        let good = |part: &Part| -> Vec<OperationId> {
-            let good =
-                part.before.iter().filter(|found| found.quality.is_good() && order.site.is_ours(found));
-            good.filter_map(|found| found.mark.operation).collect()
-        };
-        let (first, others) = parts.split_first()?;
-        let others: Vec<Vec<OperationId>> = others.iter().map(good).collect();
-        let operation =
-            good(first).into_iter().find(|operation| others.iter().all(|good| good.contains(operation)))?;
-        let found = first.before.iter().find(|found| found.mark.operation == Some(operation))?;
-        Some((operation, found.note().report))
     }
 
     /// Holds what was read against the last good backup of the first destination that has one.
@@ -492,13 +471,6 @@ impl Backup {
             "the backup of {} is kept but incomplete, because {things} could not be read: {named}; give Larder the right to read, or exclude what is not needed",
             self.database.name
         )
-    }
-}
-
-impl Part {
-    /// Returns the newest good backup that this installation made there.
-    fn last_good(&self, order: &Order) -> Option<&Found> {
-        self.before.iter().find(|found| found.quality.is_good() && order.site.is_ours(found))
     }
 }
 

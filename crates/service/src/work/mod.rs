@@ -10,6 +10,7 @@ pub(crate) mod listing;
 mod mark;
 mod mend;
 pub(crate) mod owners;
+mod part;
 pub(crate) mod placing;
 mod reader;
 pub(crate) mod restore;

@@ -1,0 +1,138 @@
+//! A PostgreSQL server backed up, proved and got back with the program as a person uses it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use larder_testbed::{Postgresql, Restic, Server, TempDir};
+use serde_json::json;
+use std::fs;
+use std::process::Command;
+use support::{Site, ask};
+
+/// A server of Larder's, a server of PostgreSQL's, and what the second is called in the first.
+struct Both {
+    site: Site,
+    larder: Server,
+    postgresql: Postgresql,
+}
+
+impl Both {
+    fn new() -> Self {
+        let site = Site::new();
+        fs::create_dir_all(site.data()).unwrap();
+        let tools =
+            format!("discovery_interval = \"1s\"\n[tools]\ndirectories = [{:?}]\n", Postgresql::programs());
+        fs::write(site.data().join("larder.toml"), tools).unwrap();
+        let postgresql = Postgresql::start();
+        postgresql.sql("postgres", "CREATE DATABASE shop");
+        postgresql.sql(
+            "shop",
+            "CREATE TABLE items (id serial PRIMARY KEY, name text); INSERT INTO items (name) SELECT 'item ' || i FROM generate_series(1, 1000) i",
+        );
+        let both = Self { larder: site.serve(), site, postgresql };
+        let folder = both.site.directory.join("backups");
+        let task = json!({
+            "Name": "Nightly", "FullBackupFrequency": "0 2 * * *",
+            "LocalSettings": { "FolderPath": folder },
+        });
+        let file = both.site.directory.join("task.json");
+        fs::write(&file, task.to_string()).unwrap();
+        both.ask(&["task", "put", file.to_str().unwrap()]);
+        both
+    }
+
+    fn ask(&self, arguments: &[&str]) -> String {
+        ask(&self.larder, arguments).expect(0).said
+    }
+
+    fn password_file(&self, password: &str) -> String {
+        let file = self.site.directory.join("password");
+        fs::write(&file, password).unwrap();
+        file.display().to_string()
+    }
+
+    fn add(&self) {
+        let (address, file) = (self.postgresql.address("postgres"), self.password_file(Postgresql::PASSWORD));
+        let said = self.ask(&["source", "add", &address, "--password-file", &file]);
+        assert!(said.contains("Added source postgresql (2 databases: postgres, shop)"), "{said}");
+    }
+}
+
+#[test]
+fn a_server_is_added_backed_up_proved_and_restored_under_a_new_name() {
+    let both = Both::new();
+    both.add();
+    let listed = both.ask(&["source", "list", "--json"]);
+    assert!(listed.contains("****") && !listed.contains(Postgresql::PASSWORD), "{listed}");
+    assert!(both.ask(&["source", "check", "postgresql"]).contains("every right"));
+    both.ask(&["backup", "now", "shop", "--full", "--wait"]);
+    both.ask(&["verify", "shop"]);
+    let verified = both.ask(&["operation", "list", "--kind", "verify", "--json"]);
+    assert!(verified.contains("1 table, 1,000 rows"), "{verified}");
+    both.ask(&["restore", "shop", "--into", "postgresql/shop copy"]);
+    assert_eq!(both.postgresql.sql("shop copy", "SELECT count(*), max(name) FROM items"), "1000|item 999");
+    // What is there is never touched unasked.
+    let refused = ask(&both.larder, &["restore", "shop", "--into", "postgresql/shop copy"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    let time =
+        ask(&both.larder, &["restore", "shop", "--into", "postgresql/x", "--time", "2026-01-01T00:00:00Z"]);
+    assert!(time.code != 0 && format!("{time:?}").contains("moments of its backups"), "{time:?}");
+    // A database made now is found without anybody asking, with the password that was stored sealed.
+    let state = fs::read(both.site.data().join("state.redb")).unwrap();
+    let password = Postgresql::PASSWORD.as_bytes();
+    assert!(!state.windows(password.len()).any(|bytes| bytes == password));
+    assert!(both.ask(&["database", "list"]).contains("shop"));
+}
+
+#[test]
+fn a_backup_is_a_dump_that_stock_restic_and_psql_get_back_without_larder() {
+    let both = Both::new();
+    both.add();
+    both.ask(&["backup", "now", "shop", "--full", "--wait"]);
+    let key = fs::read_to_string(both.site.data().join("key")).unwrap();
+    let restic = Restic::new(both.site.directory.join("backups/shop"), key.trim());
+    restic.check_read_data();
+    let target = TempDir::new();
+    restic.restore("latest", target.path());
+    both.postgresql.sql("postgres", "CREATE DATABASE byhand");
+    let mut client: Command = both.postgresql.client("byhand");
+    let done = client.arg("-f").arg(target.join("dump.sql")).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(both.postgresql.sql("byhand", "SELECT count(*) FROM items"), "1000");
+    assert!(fs::read_to_string(target.join("globals.sql")).unwrap().contains("CREATE ROLE postgres"));
+}
+
+#[test]
+fn what_did_not_change_is_not_dumped_again_and_a_changed_password_is_an_error_until_it_is_told() {
+    let both = Both::new();
+    both.add();
+    both.ask(&["backup", "now", "shop", "--full", "--wait"]);
+    both.ask(&["backup", "now", "shop", "--wait"]);
+    let operations = both.ask(&["operation", "list", "--kind", "backup", "--json"]);
+    assert!(operations.contains("nothing changed since the last backup"), "{operations}");
+    both.postgresql.sql("postgres", "ALTER ROLE postgres PASSWORD 'another one'");
+    let failed = ask(&both.larder, &["backup", "now", "shop", "--full", "--wait"]);
+    assert!(
+        failed.code != 0 && format!("{failed:?}").contains("password authentication failed"),
+        "{failed:?}"
+    );
+    let file = both.password_file("another one");
+    both.ask(&["source", "change", "postgresql", "--password-file", &file]);
+    both.ask(&["backup", "now", "shop", "--full", "--wait"]);
+    // A change of something else keeps it.
+    both.ask(&["source", "change", "postgresql", "--option", "LockTimeout=30"]);
+    both.ask(&["backup", "now", "shop", "--full", "--wait"]);
+    both.postgresql.sql("postgres", "CREATE ROLE poor LOGIN PASSWORD 'poor'");
+    let (address, file) = (both.postgresql.address("poor"), both.password_file("poor"));
+    both.ask(&["source", "add", &address, "--password-file", &file, "--name", "poor"]);
+    let lacks = ask(&both.larder, &["source", "check", "poor"]);
+    assert!(lacks.code != 0 && lacks.said.contains("GRANT pg_read_all_data TO \"poor\";"), "{lacks:?}");
+}
+
+#[test]
+fn a_server_that_runs_is_found_and_accepted() {
+    let both = Both::new();
+    let socket = both.postgresql.socket_directory().display().to_string();
+    let found = both.ask(&["source", "find"]);
+    assert!(found.contains(&socket) && found.contains("postgresql"), "{found}");
+}

@@ -163,7 +163,7 @@ pub(super) struct Needs<'a> {
 impl Grant {
     fn gives(&self, names: &[&str]) -> bool {
         let held = |name: &&str| self.privileges.iter().any(|held| held == name || held == "ALL PRIVILEGES");
-        names.iter().any(|name| held(name))
+        names.iter().any(held)
     }
 }
 

@@ -56,7 +56,7 @@ impl EtcdCluster {
             command.args(["--listen-peer-urls", &peer]);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
             let members = vec![command.spawn().expect("etcd starts")];
-            let mut cluster = Self { members, ports: vec![port], directory: directory };
+            let mut cluster = Self { members, ports: vec![port], directory };
             if cluster.is_ready() {
                 return cluster;
             }
@@ -90,11 +90,7 @@ impl EtcdCluster {
             command.spawn().expect("etcd starts")
         };
         let children = (0..members).map(start).collect();
-        Self {
-            members: children,
-            ports: ports.iter().map(|(client, _)| *client).collect(),
-            directory: directory,
-        }
+        Self { members: children, ports: ports.iter().map(|(client, _)| *client).collect(), directory }
     }
 
     fn is_ready(&mut self) -> bool {

@@ -9,10 +9,15 @@ use crate::error::EngineError;
 use crate::sink::BackupReader;
 use crate::words::count;
 use larder_model::Source;
+use std::time::Duration;
 use ureq::SendBody;
 
 /// How much text is gathered for one question, in bytes.
 const ENOUGH: usize = 1 << 20;
+
+/// How often, and how far apart, it is looked whether a database that was taken back is really gone.
+const LOOKS: u32 = 10;
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn restore(job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
     match job.target {
@@ -69,10 +74,23 @@ fn into_server(
         Err(error) => {
             // Half a database must not be taken for a whole one; this one was made here.
             if is_new {
-                let _ = server.remove(name);
+                take_back(&server, name);
             }
             Err(error)
         }
+    }
+}
+
+/// Removes a database that was made here.
+///
+/// A server may still be at work on a question that broke off, and some make the database anew for that: it is looked
+/// for a few times.
+fn take_back(server: &Server, name: &str) {
+    for _ in 0..LOOKS {
+        if !matches!(server.about(name), Ok(None)) {
+            let _ = server.remove(name);
+        }
+        std::thread::sleep(LOOK);
     }
 }
 

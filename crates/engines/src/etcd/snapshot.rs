@@ -43,7 +43,7 @@ impl Check {
         if self.bytes <= HASH as u64 {
             return Err("the snapshot is empty");
         }
-        if (self.bytes - HASH as u64) % SECTOR != 0 {
+        if !(self.bytes - HASH as u64).is_multiple_of(SECTOR) {
             return Err("the snapshot was cut short: the hash at its end is missing");
         }
         match self.hash.finalize()[..] == self.tail[..] {

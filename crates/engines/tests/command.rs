@@ -1,4 +1,5 @@
 //! The engine `command`, with small shell scripts as programs, and with every recipe of `examples/commands/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod memory;
 mod servers;

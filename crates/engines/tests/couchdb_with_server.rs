@@ -1,4 +1,5 @@
 //! The engine `couchdb` against npm's pouchdb-server: `npm install --prefix target/components/pouchdb pouchdb-server`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 //!
 //! Of the promises of every engine those are left out that this server cannot show: it asks nobody for a password, takes only

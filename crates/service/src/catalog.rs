@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::record::{self, Exception, StoredPlace};
 use crate::remembered;
 use crate::seal::Sealer;
-use crate::spot::{self, Spot};
+use crate::spot::{self, NamedSpot, Spot};
 use crate::stored;
 use crate::stored_source;
 use crate::view::{TaskStatus, Verification};
@@ -37,7 +37,7 @@ pub(crate) struct Catalog {
     pub(crate) exceptions: HashMap<TaskKey, Exception>,
     pub(crate) statuses: HashMap<TaskKey, TaskStatus>,
     /// Where each task is known to write to, with the names it gives.
-    aims: HashMap<TaskUid, Vec<(Option<String>, Arc<Spot>)>>,
+    aims: HashMap<TaskUid, Vec<NamedSpot>>,
     /// The addresses that each database's backups were written to.
     pub(crate) places: BTreeMap<DatabaseName, BTreeSet<String>>,
     /// Every address of any place; few, however many databases there are.

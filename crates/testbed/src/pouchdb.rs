@@ -1,13 +1,16 @@
 //! Private servers that speak CouchDB's protocol: npm's `pouchdb-server`, in memory.
 
+use crate::component::component;
 use crate::network::free_port;
 use crate::server::wait_until;
 use crate::temporary::TempDir;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+const INSTALL: &str = "npm install --no-save --prefix target/clients/pouchdb pouchdb-server@4.2.0";
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,11 +80,5 @@ impl Drop for PouchdbServer {
 }
 
 fn program() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = root.join("target/components/pouchdb/node_modules/.bin/pouchdb-server");
-    assert!(
-        path.is_file(),
-        "this test needs npm's pouchdb-server; run: npm install --prefix target/components/pouchdb pouchdb-server"
-    );
-    path
+    component("pouchdb/node_modules/.bin/pouchdb-server", INSTALL)
 }

@@ -1,11 +1,15 @@
 //! The FTP server pyftpdlib, told to lack what some servers lack.
 
+use crate::component::component;
 use crate::daemon::Daemon;
 use crate::temporary::TempDir;
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+const INSTALL: &str =
+    "python3 -m venv target/clients/ftp && target/clients/ftp/bin/python -m pip install pyftpdlib pyOpenSSL";
 
 /// A running pyftpdlib with the users `larder` and `reader`, who may only read.
 #[derive(Debug)]
@@ -26,11 +30,7 @@ impl PyFtpd {
     /// answers `PASV` with), `dos` (lists as DOS does), `cut_upload_after` (so many bytes, once), `connections` (at most).
     #[must_use]
     pub fn start(faults: &Value) -> Self {
-        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/ftp/venv/bin/python");
-        assert!(
-            python.is_file(),
-            "this test needs pyftpdlib: python3 -m venv target/ftp/venv && target/ftp/venv/bin/pip install pyftpdlib"
-        );
+        let python = component("ftp/bin/python", INSTALL);
         let directory = TempDir::new();
         fs::create_dir(directory.join("home")).expect("a home");
         let script = directory.join("server.py");

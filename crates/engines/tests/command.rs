@@ -98,7 +98,7 @@ fn an_abort_ends_the_program_and_all_it_started() {
     let program = place(&directory, "dump", "sh -c 'yes' & wait");
     let bench = with_options(&directory, &program.display().to_string(), &[]);
     let mut sink = Meanwhile::new(1 << 20, || bench.cancel.cancel());
-    assert_eq!(bench.into_sink(&mut sink, None).unwrap_err().to_string(), "the operation was aborted");
+    assert_eq!(bench.take_into(&mut sink, None).unwrap_err().to_string(), "the operation was aborted");
     assert_eq!(sink.inner.names(), [""; 0]);
 }
 

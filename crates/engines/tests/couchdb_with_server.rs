@@ -164,7 +164,7 @@ fn many_documents_are_read_in_parts_while_they_are_written() {
         store(&server, "many", &json!(documents));
     };
     let mut sink = Meanwhile::new(1_000, write);
-    let report = bench.into_sink(&mut sink, None).unwrap();
+    let report = bench.take_into(&mut sink, None).unwrap();
     let backup = bench.incremental((report, sink.inner)).unwrap();
     let target = source(EngineKind::Couchdb, &other.address());
     let target = RestoreTarget::Server { source: &target, name: "many" };
@@ -184,10 +184,10 @@ fn a_server_that_dies_midway_and_an_abort_leave_no_backup() {
     }
     let aborted = bench(&server, "many");
     let mut sink = Meanwhile::new(1_000, || aborted.cancel.cancel());
-    assert_eq!(aborted.into_sink(&mut sink, None).unwrap_err().to_string(), "the operation was aborted");
+    assert_eq!(aborted.take_into(&mut sink, None).unwrap_err().to_string(), "the operation was aborted");
     let bench = bench(&server, "many");
     let mut sink = Meanwhile::new(1_000, || server.kill());
-    let told = bench.into_sink(&mut sink, None).unwrap_err().to_string();
+    let told = bench.take_into(&mut sink, None).unwrap_err().to_string();
     assert!(told.contains("asking http://127.0.0.1"), "{told}");
     assert!(!sink.inner.names().iter().any(|name| name == "couchdb.json"));
     assert!(bench.fails().contains("see whether the server runs"));

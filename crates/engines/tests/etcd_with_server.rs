@@ -127,7 +127,7 @@ fn a_member_that_dies_midway_leaves_no_backup_and_the_next_run_asks_another() {
     fill_much(&cluster, 40);
     let bench = bench(&cluster.address());
     let mut sink = Meanwhile::new(1 << 20, || cluster.kill(0));
-    let told = bench.into_sink(&mut sink, None).unwrap_err().to_string();
+    let told = bench.take_into(&mut sink, None).unwrap_err().to_string();
     assert!(told.contains("reading a snapshot of the etcd member"), "{told}");
     assert_eq!(sink.inner.names(), [""; 0]);
     // The two others agree on a leader, and one of them answers.
@@ -168,7 +168,7 @@ fn an_abort_midway_is_an_abort() {
     fill_much(&cluster, 10);
     let bench = bench(&cluster.address());
     let mut sink = Meanwhile::new(1 << 20, || bench.cancel.cancel());
-    assert_eq!(bench.into_sink(&mut sink, None).unwrap_err().to_string(), "the operation was aborted");
+    assert_eq!(bench.take_into(&mut sink, None).unwrap_err().to_string(), "the operation was aborted");
     assert_eq!(sink.inner.names(), [""; 0]);
 }
 

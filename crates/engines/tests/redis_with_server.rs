@@ -186,14 +186,14 @@ fn a_server_or_connection_that_dies_midway_leaves_no_backup() {
         server.ask(&["CLIENT", "KILL", "TYPE", "replica"]);
     };
     let mut sink = Meanwhile::new(1 << 20, kill);
-    let told = bench(&server).into_sink(&mut sink, None).unwrap_err().to_string();
+    let told = bench(&server).take_into(&mut sink, None).unwrap_err().to_string();
     assert!(told.contains("in the middle"), "{told}");
     assert_eq!(sink.inner.names(), [""; 0]);
 
     let mut dying = server;
     let one = bench(&dying);
     let mut sink = Meanwhile::new(1 << 20, || dying.kill());
-    let told = one.into_sink(&mut sink, None).unwrap_err().to_string();
+    let told = one.take_into(&mut sink, None).unwrap_err().to_string();
     assert!(told.contains("in the middle") || told.contains("reset"), "{told}");
     assert_eq!(sink.inner.names(), [""; 0]);
     let told = one.fails();
@@ -206,7 +206,7 @@ fn an_abort_midway_is_an_abort() {
     server.ask(&["DEBUG", "POPULATE", "200000", "key", "200"]);
     let bench = bench(&server);
     let mut sink = Meanwhile::new(1 << 20, || bench.cancel.cancel());
-    let told = bench.into_sink(&mut sink, None).unwrap_err().to_string();
+    let told = bench.take_into(&mut sink, None).unwrap_err().to_string();
     assert_eq!(told, "the operation was aborted");
     assert_eq!(sink.inner.names(), [""; 0]);
 }

@@ -70,7 +70,7 @@ impl Bench {
         self.engines.get(self.source.engine)
     }
 
-    pub(crate) fn into_sink(
+    pub(crate) fn take_into(
         &self,
         sink: &mut dyn Sink,
         previous: Option<&BackupReport>,
@@ -95,7 +95,7 @@ impl Bench {
 
     pub(crate) fn full(&self) -> Result<(BackupReport, MemoryBackup), EngineError> {
         let mut backup = MemoryBackup::default();
-        let report = self.into_sink(&mut backup, None);
+        let report = self.take_into(&mut backup, None);
         if report.is_err() {
             let files = backup.names().into_iter().filter(|name| name.contains('.')).collect::<Vec<_>>();
             assert!(
@@ -113,7 +113,7 @@ impl Bench {
         let (report, backup) = before;
         let mut next = MemoryBackup::default();
         next.previous = Some(Box::new(backup));
-        self.into_sink(&mut next, Some(&report)).map(|report| (report, next))
+        self.take_into(&mut next, Some(&report)).map(|report| (report, next))
     }
 
     /// Says why a full backup fails.

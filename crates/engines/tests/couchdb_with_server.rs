@@ -1,9 +1,8 @@
-//! The engine `couchdb` against npm's pouchdb-server: `npm install --prefix target/components/pouchdb pouchdb-server`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
+//! The engine `couchdb` against npm's pouchdb-server.
 //!
 //! Of the promises of every engine those are left out that this server cannot show: it asks nobody for a password, takes only
 //! some names, and a CouchDB has no moment that all documents are of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod conformance;
 mod couchdb;

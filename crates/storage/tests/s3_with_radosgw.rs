@@ -73,7 +73,6 @@ async fn a_hundred_uploads_that_were_cut_off_leave_nothing_behind(gateway: &Rado
             (boto.unfinished_uploads("backups") == 0).then_some(())
         });
     });
-    eprintln!("{written} of 100 uploads came to their end before they were cut off");
     for object in storage.list("cut").await.unwrap() {
         assert!(
             [1 << 20, large.len() as u64].contains(&object.size_bytes),

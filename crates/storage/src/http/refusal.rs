@@ -64,13 +64,11 @@ impl Refusal {
             said = said.chars().take(WORDS_AT_MOST).chain(['…']).collect();
         }
         let mut details = format!("HTTP {}", self.status.as_u16());
-        for part in [
-            (!self.code.is_empty()).then(|| self.code.clone()),
-            self.request_id.clone().map(|id| format!("request {id}")),
-        ] {
-            if let Some(part) = part {
-                details = format!("{details}, {part}");
-            }
+        if !self.code.is_empty() {
+            details = format!("{details}, {}", self.code);
+        }
+        if let Some(id) = &self.request_id {
+            details = format!("{details}, request {id}");
         }
         format!("{} ({details})", said.trim_end_matches('.'))
     }

@@ -16,14 +16,16 @@ pub(crate) fn refusal(
     let place = &bucket.place;
     let words = refusal.words();
     let region = region.or_else(|| refusal.fields.get("Region").map(String::as_str));
-    if let Some(region) = region.filter(|region| *region != place.region && !region.is_empty()) {
-        if matches!(refusal.status.as_u16(), 301 | 307 | 400 | 403) && is_about_the_region(refusal) {
-            let cause = format!(
-                "the bucket {} lies in the region {region}, not in {}; set AwsRegionName to {region}",
-                place.bucket, place.region
-            );
-            return refusal.error_of(attempt, StorageErrorKind::Invalid, cause);
-        }
+    let other = region.filter(|region| *region != place.region && !region.is_empty());
+    if let Some(region) = other
+        && matches!(refusal.status.as_u16(), 301 | 307 | 400 | 403)
+        && is_about_the_region(refusal)
+    {
+        let cause = format!(
+            "the bucket {} lies in the region {region}, not in {}; set AwsRegionName to {region}",
+            place.bucket, place.region
+        );
+        return refusal.error_of(attempt, StorageErrorKind::Invalid, cause);
     }
     let (kind, cause) = match refusal.code.as_str() {
         "NoSuchKey" => (StorageErrorKind::NotFound, "there is no such object".to_owned()),
@@ -79,6 +81,16 @@ pub(crate) fn refusal(
                 StorageErrorKind::Invalid,
                 format!(
                     "the bucket was not made with object lock; make a new one that is, or leave out ObjectLockDays: {words}"
+                ),
+            )
+        }
+        "InvalidRequest"
+            if bucket.lock.is_some() && attempt.action == "write" && refusal.message.is_empty() =>
+        {
+            (
+                StorageErrorKind::Invalid,
+                format!(
+                    "the server does not say why; most likely the bucket was not made with object lock: {words}"
                 ),
             )
         }

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::record::{self, Exception, StoredPlace};
 use crate::remembered;
 use crate::seal::Sealer;
-use crate::spot::{self, Spot};
+use crate::spot::{self, NamedSpot, Spot};
 use crate::stored;
 use crate::view::{TaskStatus, Verification};
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ pub(crate) struct Catalog {
     pub(crate) exceptions: HashMap<TaskKey, Exception>,
     pub(crate) statuses: HashMap<TaskKey, TaskStatus>,
     /// Where each task is known to write to, with the names it gives.
-    aims: HashMap<TaskUid, Vec<(Option<String>, Arc<Spot>)>>,
+    aims: HashMap<TaskUid, Vec<NamedSpot>>,
     /// The addresses that each database's backups were written to.
     pub(crate) places: BTreeMap<DatabaseName, BTreeSet<String>>,
     /// Every address of any place; few, however many databases there are.
@@ -281,7 +281,7 @@ impl Catalog {
     }
 
     /// Returns where a task is known to write to.
-    pub(crate) fn aims_of(&self, plan: &Plan) -> &[(Option<String>, Arc<Spot>)] {
+    pub(crate) fn aims_of(&self, plan: &Plan) -> &[NamedSpot] {
         self.aims.get(&plan.uid).map_or(&[], Vec::as_slice)
     }
 

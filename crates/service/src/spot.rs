@@ -89,15 +89,18 @@ pub(crate) fn root(path: &str) -> String {
     parts
 }
 
+/// A spot with the name that a task gives it.
+pub(crate) type NamedSpot = (Option<String>, Arc<Spot>);
+
 /// Lists the spots that a task is known to write to, each with the name it is given. Where a script says where one is,
 /// only the run knows it.
-pub(crate) fn known(backup: &BackupConfiguration) -> Vec<(Option<String>, Arc<Spot>)> {
+pub(crate) fn known(backup: &BackupConfiguration) -> Vec<NamedSpot> {
     let without_script = backup.live().into_iter().filter(|(_, block)| block.script().is_none());
     without_script.flat_map(|(name, block)| each(name, block)).collect()
 }
 
 /// Lists the spots of one block, with the name of each.
-fn each(name: Option<&str>, block: Block<'_>) -> Vec<(Option<String>, Arc<Spot>)> {
+fn each(name: Option<&str>, block: Block<'_>) -> Vec<NamedSpot> {
     let kind = block.kind();
     let of_one = |(apart, settings): (Option<String>, DestinationSettings)| {
         let name = apart_name(name, kind, apart.as_deref());

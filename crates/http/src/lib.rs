@@ -1,4 +1,4 @@
-//! The outside of the server: `/api/v1` with its OpenAPI document, the stream of events, the status page, and the
+//! The outside of the server: `/api/v1` with its OpenAPI document, the stream of events, the studio, and the
 //! routes that RavenDB's clients ask.
 //!
 //! One table of routes makes both the router and the document, so that neither can know a route the other does not.

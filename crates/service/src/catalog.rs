@@ -282,7 +282,7 @@ impl Catalog {
     }
 
     /// Returns where a task is known to write to.
-    pub(crate) fn aims_of(&self, plan: &Plan) -> &[(Option<String>, Arc<Spot>)] {
+    pub(crate) fn aims_of(&self, plan: &Plan) -> &[NamedSpot] {
         self.aims.get(&plan.uid).map_or(&[], Vec::as_slice)
     }
 

@@ -20,6 +20,7 @@ async fn what_another_installation_wrote_is_said_and_never_pruned() {
     put(&service, task.clone()).await.unwrap();
     assert_completed(&backup(&service, "web", BackupKind::Full).await);
     service.stop().await;
+    drop(service);
 
     let mut second = Host::new();
     second.settings.identifier = "second".to_owned();

@@ -106,7 +106,7 @@ pub(crate) fn template(identifier: &str) -> String {
         r#"# Larder's configuration. Read at start; the command line wins over it.
 # What to back up and when is not here: see larder source and larder task.
 
-# Where the API and the status page are served. Anything but loopback needs token_file.
+# Where the API and the studio are served. Anything but loopback needs token_file.
 #bind = "127.0.0.1:8600"
 
 # A file whose one line every caller must show as: Authorization: Bearer ...

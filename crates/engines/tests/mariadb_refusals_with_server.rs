@@ -258,7 +258,7 @@ fn a_table_that_stays_locked_fails_the_backup_in_time_and_by_name() {
     let server = MariaDb::start();
     let mut bench = Bench::new(&server);
     server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)");
-    bench.source.options.insert("LockSeconds".to_owned(), "2".to_owned());
+    bench.source.options.insert("LockSeconds".to_owned(), "6".to_owned());
     let mut client = server.client();
     client.arg("--execute=LOCK TABLES d.t WRITE; SELECT SLEEP(100)").stdout(Stdio::null());
     let mut holding = client.spawn().unwrap();

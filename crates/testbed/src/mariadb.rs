@@ -143,6 +143,8 @@ fn install(directory: &TempDir) {
     command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
     command.args(["--skip-name-resolve", "--innodb-log-file-size=16M"]);
     command.arg(format!("--datadir={}", data.display()));
+    // A server that starts removes what it takes for its own leftovers there.
+    command.arg(format!("--tmpdir={}", data.display()));
     as_user(&mut command);
     let Output { status, stdout, stderr } = command.output().expect("the installer starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
@@ -164,6 +166,7 @@ fn run(directory: &TempDir, options: &[String]) -> (Child, u16) {
         command.arg("--no-defaults").arg(format!("--datadir={}", directory.join("data").display()));
         command.arg(format!("--socket={}", directory.join("socket").display()));
         command.arg(format!("--pid-file={}", directory.join("pid").display()));
+        command.arg(format!("--tmpdir={}", directory.join("data").display()));
         command.arg(format!("--port={port}")).arg("--bind-address=127.0.0.1");
         command.args(["--innodb-log-file-size=16M", "--innodb-buffer-pool-size=32M"]);
         command.args(["--performance-schema=OFF", "--key-buffer-size=1M"]);

@@ -53,6 +53,8 @@ impl Scratch {
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(["--skip-name-resolve", "--innodb-flush-method=nosync", "--innodb-doublewrite=0"])
             .arg(format!("--datadir={}", data.display()))
+            // A server that starts removes what it takes for its own leftovers there: in /tmp it would be those of others.
+            .arg(format!("--tmpdir={}", data.display()))
             .args(as_root())
             .quiet();
         let mut installing = installer.start(run).map_err(|failure| failure.into_error(&action, REMEDY))?;

@@ -204,8 +204,10 @@ async fn a_name_cannot_smuggle_markup_into_the_page() {
     let source = json!({ "Name": "tree", "Engine": "files", "Path": tree });
     let (status, _, answer) = server.send("POST /api/v1/sources", &[], Some(&source.to_string())).await;
     assert_eq!(status, 200, "{answer}");
-    let (_, _, page) = server.send("GET /", &[], None).await;
-    assert!(page.contains("alert(1)") && !page.contains("<script>alert"), "{page}");
+    for path in ["/studio/sources", "/studio/databases", "/studio/databases/tree"] {
+        let (_, _, page) = server.send(&format!("GET {path}"), &[], None).await;
+        assert!(page.contains("alert(1)") && !page.contains("<script>alert"), "{path}: {page}");
+    }
     server.end().await;
 }
 

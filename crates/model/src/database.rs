@@ -228,7 +228,7 @@ mod tests {
         let error = "oracle".parse::<EngineKind>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "'oracle' is not an engine; the engines are files, sqlite, postgresql, redis, couchdb, etcd, command"
+            "'oracle' is not an engine; the engines are files, sqlite, postgresql, mariadb, redis, couchdb, etcd, command"
         );
         assert!(EngineKind::ALL.iter().all(|kind| kind.as_str().parse() == Ok(*kind)));
     }

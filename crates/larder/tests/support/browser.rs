@@ -24,6 +24,7 @@ pub(crate) struct Browser {
     pub(crate) client: Client,
     driver: Child,
     address: String,
+    session: String,
     _profile: TempDir,
 }
 
@@ -69,15 +70,15 @@ impl Browser {
             .connect(&address)
             .await
             .unwrap();
-        let browser = Self { client, driver, address, _profile: profile };
+        let session = client.session_id().await.unwrap().unwrap();
+        let browser = Self { client, driver, address, session, _profile: profile };
         browser.look(1280, 1000, false).await;
         browser
     }
 
     /// Asks what only Chromium understands.
     async fn command(&self, path: &str, body: Value) -> Value {
-        let session = self.client.session_id().await.unwrap().unwrap();
-        let url = format!("{}/session/{session}/{path}", self.address);
+        let url = format!("{}/session/{}/{path}", self.address, self.session);
         let answer = tokio::task::spawn_blocking(move || {
             let text = ureq::post(url)
                 .header("Content-Type", "application/json")
@@ -195,6 +196,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // A driver that is killed leaves its browser behind; the end of the session does not.
+        let _ = ureq::delete(format!("{}/session/{}", self.address, self.session)).call();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }

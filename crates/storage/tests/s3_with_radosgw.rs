@@ -69,7 +69,7 @@ async fn a_hundred_uploads_that_were_cut_off_leave_nothing_behind(gateway: &Rado
     assert!(written < 100, "none was cut off");
     let boto = gateway.boto();
     tokio::task::block_in_place(|| {
-        wait_until("a bucket without unfinished uploads", Duration::from_secs(30), || {
+        wait_until("a bucket without unfinished uploads", Duration::from_secs(120), || {
             (boto.unfinished_uploads("backups") == 0).then_some(())
         });
     });
@@ -154,7 +154,13 @@ async fn what_is_locked_stays_and_its_lock_can_be_extended(gateway: &RadosGw) {
         ))
     };
     assert_eq!((days("small").as_str(), days("large").as_str()), ("COMPLIANCE 2", "COMPLIANCE 2"));
-    of(9, S3ObjectLockMode::Compliance).protect("small").await.unwrap();
+    // A small gateway sometimes leaves one request unanswered; whoever asks for patience asks again.
+    let longer = of(9, S3ObjectLockMode::Compliance);
+    let protected = match longer.protect("small").await {
+        Err(error) if error.is_retryable() => longer.protect("small").await,
+        other => other,
+    };
+    protected.unwrap();
     assert_eq!(days("small"), "COMPLIANCE 9");
     // Removing hides it; what was written is still there, and whoever looks for versions gets it back.
     storage.delete("small").await.unwrap();

@@ -87,7 +87,7 @@ impl Postgresql {
         Self::program("postgres").parent().unwrap().to_owned()
     }
 
-    /// Starts it after [`Postgresql::stop`] or [`Postgresql::kill`]; perhaps on another port.
+    /// Starts it after [`Postgresql::stop`] or after a crash; perhaps on another port.
     pub fn begin(&mut self) {
         for _ in 0..TRIES {
             let port = free_port();

@@ -67,6 +67,8 @@ pub(crate) struct Board {
     pub(crate) awake_since: Timestamp,
     /// The last tick.
     pub(crate) last_tick: Timestamp,
+    /// Whether what was missed before `awake_since` has still to be told of.
+    pub(crate) just_woke: bool,
 }
 
 impl Core {
@@ -87,6 +89,7 @@ impl Core {
             delayed: HashSet::new(),
             awake_since: now,
             last_tick: now,
+            just_woke: true,
         };
         Self {
             engines: Arc::new(Engines::new(&settings.host)),

@@ -64,6 +64,11 @@ impl Decisions {
     pub(crate) fn note(&mut self, key: &TaskKey, decision: Decision) {
         self.new.entry(key.clone()).or_default().push(decision);
     }
+
+    /// Says whether there is nothing to store.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.new.is_empty()
+    }
 }
 
 impl Core {

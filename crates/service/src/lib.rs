@@ -40,6 +40,7 @@ mod service;
 mod settings;
 mod shelf;
 mod show;
+mod skipped;
 mod sources;
 mod spot;
 mod staging;

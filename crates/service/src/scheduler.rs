@@ -48,6 +48,10 @@ pub(crate) async fn tick(core: &Arc<Core>) -> Result<usize, ServiceError> {
     let _writer = core.writer.lock().await;
     let now = core.now();
     let due = take_due(core, now);
+    let just_woke = std::mem::take(&mut core.board().just_woke);
+    if just_woke && let Err(error) = core.note_skipped().await {
+        tracing::warn!(%error, "what was missed and is skipped could not be noted in the decision log");
+    }
     let mut asked = Vec::new();
     for key in &due {
         asked.extend(due_operation(core, key, now));
@@ -79,6 +83,7 @@ fn take_due(core: &Arc<Core>, now: Timestamp) -> Vec<TaskKey> {
         let gap = now.duration_since(board.last_tick);
         if gap > SLEPT {
             board.awake_since = now;
+            board.just_woke = true;
         }
         let set_back = gap.is_negative();
         if set_back {

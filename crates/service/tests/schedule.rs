@@ -6,7 +6,7 @@ mod support;
 use larder_model::BackupKind::{Full, Incremental};
 use larder_model::task::CatchUp;
 use larder_model::{BackupKind, Operation, OperationStatus};
-use larder_service::{Health, Service};
+use larder_service::{Decision, Health, Service, Verdict};
 use support::{Host, all_ended, assert_completed, backup, put};
 
 async fn with_tree(host: &Host, catch_up: CatchUp) -> Service {
@@ -78,6 +78,18 @@ async fn a_run_missed_while_down_can_be_skipped() {
     let service = host.start().await;
     assert_eq!(host.pass(&service, 0).await, 0);
     assert_eq!(service.database("web").unwrap().next_run.unwrap().time.to_string(), "2026-05-16T09:20:00Z");
+    let skipped = |decisions: Vec<Decision>| -> Vec<String> {
+        let skipped = decisions.into_iter().filter(|decision| decision.decision == Verdict::Skipped);
+        skipped.map(|decision| decision.reason).collect()
+    };
+    let told = skipped(service.decisions("web", None, 10).await.unwrap());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("skips what was missed") && told[0].contains("2026-05-13"), "{told:?}");
+    service.stop().await;
+    drop(service);
+    let service = host.start().await;
+    host.pass(&service, 0).await;
+    assert_eq!(skipped(service.decisions("web", None, 10).await.unwrap()), told, "told once");
     service.stop().await;
 }
 

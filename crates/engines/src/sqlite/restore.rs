@@ -3,11 +3,12 @@
 use super::failure::file;
 use super::header::{SUFFIXES, beside};
 use super::inspect::{Depth, Hashing, SHA256, inspect, recorded};
+use crate::dump::only_file;
 use crate::engine::{RestoreJob, RestoreReport};
 use crate::error::EngineError;
 use crate::sink::{BackupReader, ListedEntry};
 use crate::words::plain;
-use larder_model::{EngineKind, EntryKind, Metadata};
+use larder_model::{EngineKind, Metadata};
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -48,28 +49,6 @@ fn refuse_what_is_there(target: &Path, overwrite: bool) -> Result<(), EngineErro
     match there {
         Some(path) if !overwrite => Err(EngineError::TargetNotEmpty { target: path.display().to_string() }),
         _ => Ok(()),
-    }
-}
-
-/// Returns the one file that a backup of a database consists of.
-pub(super) fn only_file(backup: &dyn BackupReader) -> Result<ListedEntry, EngineError> {
-    let mut files = Vec::new();
-    backup.for_each(&mut |listed| {
-        if listed.entry.kind == EntryKind::File && files.len() < 2 {
-            files.push(listed.clone());
-        }
-        Ok(())
-    })?;
-    match (files.pop(), files.pop()) {
-        (Some(file), None) => Ok(file),
-        (other, _) => Err(EngineError::Failed {
-            action: "reading the backup".to_owned(),
-            cause: format!(
-                "a database is one file, and it holds {}",
-                if other.is_some() { "several" } else { "none" }
-            ),
-            remedy: "choose a backup that the engine sqlite made, or restore this one as files".to_owned(),
-        }),
     }
 }
 

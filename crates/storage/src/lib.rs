@@ -35,7 +35,7 @@ pub use patient::{
     Traffic,
 };
 pub use probe::{Probe, ProbeAct, ProbeOutcome, ProbeReport, ProbeStep};
-pub use s3::{S3, s3_hosts};
+pub use s3::S3;
 pub use sftp::Sftp;
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};
 pub use webdav::WebDav;

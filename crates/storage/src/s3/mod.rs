@@ -10,7 +10,6 @@ mod cold;
 mod explain;
 #[cfg(test)]
 mod explain_tests;
-mod hosts;
 mod list;
 mod lock;
 mod multipart;
@@ -19,5 +18,4 @@ mod read;
 mod storage;
 mod write;
 
-pub use hosts::s3_hosts;
 pub use storage::S3;

@@ -3,7 +3,8 @@
 use crate::Studio;
 use crate::face::Face;
 use crate::words::Work;
-use larder_model::human;
+use larder_model::{OperationStatus, human};
+use larder_service::OperationFilter;
 
 /// Which entry of the rail a page belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,11 @@ impl Studio {
     /// Makes the frame of a page.
     pub(crate) fn frame(&self, here: Here, title: impl Into<String>) -> Frame {
         let face = self.face();
-        let running = self.service.overview().running;
+        // Not the overview: it would look at every database, on every page.
+        let running = self.service.operations(&OperationFilter {
+            status: Some(OperationStatus::InProgress),
+            ..OperationFilter::default()
+        });
         Frame {
             title: title.into(),
             here,

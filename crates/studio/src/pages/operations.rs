@@ -74,13 +74,16 @@ pub(super) async fn show(State(studio): State<Studio>, Query(asked): Query<Asked
     let kind = KINDS.iter().find(|(value, ..)| *value == asked.kind).and_then(|(.., kind)| *kind);
     let status = STATUSES.iter().find(|(value, ..)| *value == asked.status).and_then(|(.., status)| *status);
     let database = Some(asked.database.trim().to_owned()).filter(|name| !name.is_empty());
-    let filter = OperationFilter { database: database.clone(), kind, status, limit: None };
-    let all = studio.service.operations(&filter);
     let running = studio.service.operations(&OperationFilter {
         status: Some(OperationStatus::InProgress),
         ..OperationFilter::default()
     });
-    let waiting = studio.service.queue().into_iter().map(|entry| Waiting {
+    let queue = studio.service.queue();
+    // What has not ended yet comes among the newest, and is shown above.
+    let limit = Some(ON_A_PAGE + running.len() + queue.len());
+    let filter = OperationFilter { database: database.clone(), kind, status, limit };
+    let all = studio.service.operations(&filter);
+    let waiting = queue.into_iter().map(|entry| Waiting {
         position: entry.position,
         operation: entry.operation,
         database: entry.database.to_string(),

@@ -217,6 +217,7 @@ fn end(server: &mut Child) {
     let _ = server.wait();
 }
 
+/// What is deleted is given up at once: it stays for two hours otherwise, and a disk that is full leaves writers without an answer.
 fn configuration(directory: &TempDir, monitor_port: u16, port: u16) -> String {
     let path = directory.path().display();
     format!(
@@ -241,7 +242,7 @@ osd_class_update_on_start=false
 osd_crush_update_on_start=false
 mon_warn_on_pool_no_redundancy=false
 osd_objectstore=memstore
-memstore_device_bytes=2147483648
+memstore_device_bytes=8589934592
 osd_max_object_name_len=460
 run_dir={path}/run
 admin_socket={path}/run/$name.$pid.asok
@@ -258,6 +259,9 @@ rgw_data={path}/rgw
 rgw_frontends=beast endpoint=127.0.0.1:{port}
 rgw_enable_apis=s3,sts,iam,admin
 rgw_crypt_require_ssl=false
+rgw_gc_obj_min_wait=1
+rgw_gc_processor_period=1
+rgw_gc_processor_max_time=1
 "
     )
 }

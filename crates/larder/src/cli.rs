@@ -332,10 +332,10 @@ pub(crate) struct RestoreArguments {
     #[arg(long, value_name = "SOURCE/NAME", conflicts_with_all = ["target", "key_file"])]
     pub(crate) into: Option<String>,
     /// End at the last change before this moment, where the engine can: 2026-03-01T12:00:00Z
-    #[arg(long, value_name = "MOMENT", conflicts_with_all = ["position", "key_file"])]
+    #[arg(long, value_name = "MOMENT", conflicts_with = "position")]
     pub(crate) time: Option<jiff::Timestamp>,
     /// End at this position, in the engine's words, where the engine can
-    #[arg(long, conflicts_with = "key_file")]
+    #[arg(long)]
     pub(crate) position: Option<String>,
     /// Which backup: latest, an id or its first characters, or a moment such as 2026-03-01T12:00:00Z
     #[arg(long, default_value = "latest")]

@@ -64,7 +64,7 @@ pub use location::LocatedPoint;
 pub use request::{BackupChoice, KeptBackup, OperationFilter, RestoreInto, RestorePlace, RestoreRequest};
 pub use service::Service;
 pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_START_SPREAD, Settings};
-pub use shelf::{Restored, Shelf};
+pub use shelf::{Restored, Shelf, ShelfRestore};
 pub use tasks::{Stored, TaskSelector};
 pub use view::{
     ComparedDestination, DatabaseView, DestinationStatus, DestinationTest, DestinationUse, DestinationView,

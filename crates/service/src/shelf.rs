@@ -12,7 +12,7 @@ use crate::work::listing::point;
 use crate::work::restore::Restore;
 use crate::work::{Order, Place, Site, What};
 use jiff::tz::TimeZone;
-use larder_engines::{Engines, Host};
+use larder_engines::{Engines, Host, RestorePointInTime};
 use larder_model::task::DestinationSettings;
 use larder_model::{
     BackupId, Cancel, Clock, Counters, Database, DatabaseName, EngineKind, RestorePoint, Secret,
@@ -32,6 +32,21 @@ pub struct Shelf {
     database: Arc<Database>,
 }
 
+/// What is to be restored from a shelf, and where to.
+#[derive(Clone, Debug)]
+pub struct ShelfRestore<'a> {
+    /// Which backup.
+    pub backup: &'a BackupChoice,
+    /// An absolute path.
+    pub target: &'a Path,
+    /// Whether what is there is written over.
+    pub overwrite: bool,
+    /// Where the restore ends, for engines that know a point in time; else at the backup.
+    pub until: Option<&'a RestorePointInTime>,
+    /// A directory for what cannot be streamed; made where it is needed, with nothing left in it at the end.
+    pub staging: &'a Path,
+}
+
 /// What a restore from a shelf did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
@@ -43,7 +58,7 @@ pub struct Restored {
 
 impl Shelf {
     /// Opens the repository of `database` at a destination, as a task would name it: a directory, a bucket; `key` is its
-    /// password.
+    /// password. What it takes to read a backup, such as a vendor's program that unpacks, is looked for where `host` says.
     ///
     /// # Errors
     /// The settings do not say where it is, there is no repository there, or the key does not open it.
@@ -54,6 +69,7 @@ impl Shelf {
         key: Secret,
         clock: Arc<dyn Clock>,
         handle: &Handle,
+        host: &Host,
     ) -> Result<Self, ServiceError> {
         let spot = Spot::of(settings).ok_or_else(|| {
             ServiceError::invalid(
@@ -85,8 +101,7 @@ impl Shelf {
                 staging: PathBuf::new(),
                 own_directories: Vec::new(),
                 suspicious: HashSet::new(),
-                // Without a server there are no servers to restore into.
-                engines: Arc::new(Engines::new(&Host::default())),
+                engines: Arc::new(Engines::new(host)),
             },
             place: Place { destination, root_known: true, database_known: true, passwords: vec![key] },
             database: Arc::new(database),
@@ -105,32 +120,28 @@ impl Shelf {
         Ok(found.iter().map(|found| point(&vault, &self.database, found, &HashMap::new())).collect())
     }
 
-    /// Writes a backup's data to `target`, an absolute path.
+    /// Writes a backup's data to a path.
     ///
     /// # Errors
-    /// There is no such backup, the target holds something and `overwrite` is false, or a part of the backup is
-    /// damaged.
-    pub fn restore(
-        &self,
-        backup: &BackupChoice,
-        target: &Path,
-        overwrite: bool,
-        cancel: &Cancel,
-    ) -> Result<Restored, ServiceError> {
+    /// There is no such backup, the target holds something and may not be written over, the point in time is none of
+    /// the backup's, or a part of the backup is damaged.
+    pub fn restore(&self, asked: &ShelfRestore<'_>, cancel: &Cancel) -> Result<Restored, ServiceError> {
         let restore = Restore {
             database: Arc::clone(&self.database),
             request: RestoreRequest {
                 database: self.database.name.to_string(),
-                backup: backup.clone(),
+                backup: asked.backup.clone(),
                 destination: None,
-                target: RestorePlace::Path(target.to_owned()),
-                overwrite,
-                until: None,
+                target: RestorePlace::Path(asked.target.to_owned()),
+                overwrite: asked.overwrite,
+                until: asked.until.cloned(),
             },
             places: vec![self.place.clone()],
             server: None,
         };
-        let done = ended(self.order(What::Restore(restore), cancel).carry_out())?;
+        let mut order = self.order(What::Restore(restore), cancel);
+        asked.staging.clone_into(&mut order.site.staging);
+        let done = ended(order.carry_out())?;
         let backup = done.destinations.into_iter().find_map(|outcome| outcome.backup);
         let backup =
             backup.ok_or_else(|| ServiceError::not_found("backup", "latest", "list the backups there"))?;

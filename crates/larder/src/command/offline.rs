@@ -4,17 +4,17 @@ use crate::cli::Place;
 use crate::clock::MachineClock;
 use crate::command::absolute;
 use crate::exit::{Exit, Failure};
-use crate::host::read_secret;
+use crate::host::{read_secret, tools};
 use crate::serve;
 use crate::show::screen::Screen;
 use crate::signals::Interrupt;
 use crate::task_file;
 use larder_model::Cancel;
 use larder_model::task::{DestinationSettings, LocalSettings};
-use larder_service::{BackupChoice, Shelf};
+use larder_service::{Host, Shelf, ShelfRestore};
 use larder_storage::{Connector, ConnectorSettings};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A database's backups at a destination, and the threads to read them with.
@@ -39,7 +39,11 @@ pub(crate) fn shelf(database: &str, place: &Place) -> Result<Option<OpenShelf>, 
     let connector = Connector::new(ConnectorSettings::default())
         .map_err(|error| Failure::new(format!("destinations cannot be opened: {error}")))?;
     let clock = Arc::new(MachineClock);
-    let shelf = Shelf::open(settings, connector, database.parse()?, key, clock, runtime.handle())?;
+    let host = Host {
+        tool_directories: tools::directories(&[], std::env::var_os("PATH").as_deref()),
+        ..Host::default()
+    };
+    let shelf = Shelf::open(settings, connector, database.parse()?, key, clock, runtime.handle(), &host)?;
     Ok(Some(OpenShelf { shelf, runtime }))
 }
 
@@ -71,15 +75,23 @@ fn ended<T, E: Into<Failure>>(result: Result<T, E>, cancel: &Cancel) -> Result<T
     })
 }
 
-pub(crate) fn restore(
-    open: &OpenShelf,
-    choice: &BackupChoice,
-    target: &Path,
-    overwrite: bool,
-    screen: &Screen,
-) -> Result<Exit, Failure> {
+/// Makes a directory for what cannot be streamed: beside the target, where there is room for the data, or where that may
+/// not be written to, at the usual place.
+pub(crate) fn staging(target: &Path) -> PathBuf {
+    let name = format!(".larder-restore-{}", std::process::id());
+    let beside = target.with_file_name(&name);
+    match std::fs::create_dir(&beside) {
+        Ok(()) => beside,
+        Err(_) => std::env::temp_dir().join(name),
+    }
+}
+
+pub(crate) fn restore(open: &OpenShelf, asked: &ShelfRestore<'_>, screen: &Screen) -> Result<Exit, Failure> {
     let cancel = open.cancel()?;
-    let restored = ended(open.shelf.restore(choice, target, overwrite, &cancel), &cancel)?;
+    let restored = ended(open.shelf.restore(asked, &cancel), &cancel);
+    // Only what is empty goes: nothing of a restore beside this one.
+    let _ = std::fs::remove_dir(asked.staging);
+    let (restored, target) = (restored?, asked.target);
     for message in &restored.messages {
         screen.remark(message);
     }

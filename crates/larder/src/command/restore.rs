@@ -6,7 +6,7 @@ use crate::command::{absolute, offline, wait};
 use crate::exit::{Exit, Failure};
 use crate::show::screen::Screen;
 use larder_http::{Accepted, CheckBody, RestoreBody, VerifyBody};
-use larder_service::BackupChoice;
+use larder_service::{BackupChoice, RestorePointInTime, ShelfRestore};
 
 pub(crate) fn restore(arguments: &RestoreArguments, screen: &Screen) -> Result<Exit, Failure> {
     let choice: BackupChoice = arguments.backup.parse()?;
@@ -14,7 +14,17 @@ pub(crate) fn restore(arguments: &RestoreArguments, screen: &Screen) -> Result<E
     if let Some(shelf) = offline::shelf(&arguments.database, &arguments.place)? {
         // The command line asks for a target wherever there is no server to restore into.
         let target = target.ok_or_else(|| Failure::new("say where to restore to"))?;
-        return offline::restore(&shelf, &choice, &target, arguments.overwrite, screen);
+        let time = arguments.time.map(RestorePointInTime::Time);
+        let until = time.or_else(|| arguments.position.clone().map(RestorePointInTime::Position));
+        let staging = offline::staging(&target);
+        let asked = ShelfRestore {
+            backup: &choice,
+            target: &target,
+            overwrite: arguments.overwrite,
+            until: until.as_ref(),
+            staging: &staging,
+        };
+        return offline::restore(&shelf, &asked, screen);
     }
     let into = arguments.into.as_deref().map(server_target).transpose()?;
     let (target_source, target_database) = into.unzip();

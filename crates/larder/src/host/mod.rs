@@ -4,7 +4,7 @@ mod config;
 mod data;
 pub(crate) mod key;
 mod start;
-mod tools;
+pub(crate) mod tools;
 
 pub(crate) use start::Host;
 

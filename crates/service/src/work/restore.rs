@@ -65,16 +65,12 @@ impl Restore {
                 return Err(ServiceError::not_found("source", source, "list the sources to see their names"));
             }
         };
-        // Without a server there is no place for it, and no engine that works so needs one.
-        let staging = match order.site.staging.as_os_str().is_empty() {
-            true => None,
-            false => Some(Staging::create(&order.site.staging, order.id)?),
-        };
+        let staging = Staging::create(&order.site.staging, order.id)?;
         let wish = Wish {
             target,
             overwrite: self.request.overwrite,
             until: self.request.until.as_ref(),
-            staging: staging.as_ref().map_or(Path::new(""), Staging::path),
+            staging: staging.path(),
         };
         Ok(extract(order, &self.database, chosen, &wish)?)
     }

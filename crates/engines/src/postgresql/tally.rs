@@ -3,6 +3,7 @@
 //! A table's rows stand between a line `COPY … FROM stdin;` and a line `\.`, one on each line. Their hashes are added up, so
 //! that the order, which nobody promises, makes no difference. What two dumps of the same rows give is the same.
 
+use super::line_hash::LineHash;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
@@ -63,12 +64,8 @@ pub(super) struct Tally<R> {
     announced: Option<usize>,
     /// The line that names a table, where the names in it go over several lines.
     header: Vec<u8>,
-    length: u64,
-    hash: u64,
+    hash: LineHash,
 }
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 impl<R> Tally<R> {
     pub(super) const fn new(inner: R) -> Self {
@@ -80,8 +77,7 @@ impl<R> Tally<R> {
             line: Vec::new(),
             announced: None,
             header: Vec::new(),
-            length: 0,
-            hash: FNV_OFFSET,
+            hash: LineHash::NEW,
         }
     }
 
@@ -92,12 +88,9 @@ impl<R> Tally<R> {
 
     fn note(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let end = memchr::memchr(b'\n', bytes);
             let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            self.length += part.len() as u64;
-            for byte in part {
-                self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
-            }
+            self.hash.update(part);
             // Of rows only the shortest are looked at.
             let wanted = if self.table.is_some() { 3 } else { KEPT };
             let missing = wanted.saturating_sub(self.line.len()).min(part.len());
@@ -110,7 +103,7 @@ impl<R> Tally<R> {
     }
 
     fn end_of_line(&mut self) {
-        if self.table.is_some() && self.length == 2 && self.line == b"\\." {
+        if self.table.is_some() && self.hash.length == 2 && self.line == b"\\." {
             if let Some(table) = self.table.take() {
                 let rows = self.tables.entry(table).or_default();
                 rows.count += self.current.count;
@@ -118,16 +111,16 @@ impl<R> Tally<R> {
             }
         } else if self.table.is_some() {
             self.current.count += 1;
-            self.current.sum = self.current.sum.wrapping_add(mixed(self.hash));
+            self.current.sum = self.current.sum.wrapping_add(self.hash.finish());
         } else if self.is_header() {
             self.take_header();
         } else if let Some(kind) = kind_of(&self.line) {
             let rows = self.tables.entry(kind.to_owned()).or_default();
             rows.count += 1;
-            rows.sum = rows.sum.wrapping_add(mixed(self.hash));
+            rows.sum = rows.sum.wrapping_add(self.hash.finish());
         }
         self.line.clear();
-        (self.length, self.hash) = (0, FNV_OFFSET);
+        self.hash = LineHash::NEW;
     }
 
     /// Says whether a line is, or belongs to, the one that names a table whose rows follow. A function's text may hold such
@@ -158,13 +151,6 @@ impl<R> Tally<R> {
             self.header.clear();
         }
     }
-}
-
-/// Spreads a hash over all bits, so that sums of similar ones do not cancel out.
-const fn mixed(hash: u64) -> u64 {
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
 }
 
 /// Returns the table whose rows follow a line, as SQL spells it.

@@ -18,6 +18,16 @@ use std::time::Duration;
 /// How often a program that says nothing is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How much a program may print before it waits for us. The kernel's usual 64 KiB have both of us wait all the time.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// With less than this in the pipe it is worth waiting a moment for more: programs print in pieces of a few KiB, and to
+/// take each of them costs more than all else that is done with it.
+const GATHERED_BYTES: u64 = 256 << 10;
+
+/// How long is waited for more.
+const GATHERING: Duration = Duration::from_millis(1);
+
 /// Takes whatever a program prints at once.
 const MOST_PRINTED: u64 = 64 << 20;
 
@@ -63,6 +73,10 @@ impl Tool {
             let _ = rustix::process::setpriority_process(number(&child), self.niceness.into());
         }
         let (input, output) = (child.stdin.take(), child.stdout.take());
+        if let Some(output) = &output {
+            // Where the host does not allow that much, it stays as it is.
+            let _ = rustix::pipe::fcntl_setpipe_size(output, PIPE_BYTES);
+        }
         let complaints = match child.stderr.take() {
             Some(pipe) => Complaints::read(pipe, run.secrets),
             None => Complaints::read(io::empty(), Vec::new()),
@@ -193,6 +207,17 @@ impl Running {
         }
     }
 
+    /// Waits a moment where what the program printed so far is not worth being taken, unless it has closed its output.
+    fn gather(&self, room: usize) {
+        let Some(output) = &self.output else { return };
+        let worth = GATHERED_BYTES.min(room as u64);
+        if rustix::io::ioctl_fionread(output).is_ok_and(|there| there < worth) {
+            let moment = Timespec { tv_sec: 0, tv_nsec: GATHERING.subsec_nanos().into() };
+            // Asked for nothing, it is told of the other end's closing alone. Whatever comes of it, reading says more.
+            let _ = rustix::event::poll(&mut [PollFd::new(output, PollFlags::empty())], Some(&moment));
+        }
+    }
+
     fn count_idle(&self, idle: &mut Duration) -> Result<(), ToolTrouble> {
         *idle += LOOK;
         match self.silence {
@@ -275,6 +300,7 @@ impl Read for Running {
             ToolTrouble::Broken(error) => error,
             other => io::Error::other(format!("{other:?}")),
         })?;
+        self.gather(buffer.len());
         match self.output.as_mut() {
             Some(output) => output.read(buffer),
             None => Ok(0),

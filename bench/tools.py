@@ -112,6 +112,31 @@ class Tool:
         return total / (1 << 20)
 
 
+def served(home, commands):
+    """Starts a server, has commands carried out, and ends it; returns what it cost from start to end, its programs included.
+
+    A command is its words and its standard input. Its remarks go to nobody; where it fails, the benchmark ends.
+    """
+    serve = [LARDER, "serve", "--data", home, "--bind", "127.0.0.1:0"]
+    before = time.monotonic()
+    process = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "http://" in line:
+            break
+    else:
+        sys.exit(f"the server did not start: {''.join(lines)}")
+    address = "http://" + line.split("http://")[1].split()[0].rstrip("/.,")
+    for command, text in commands:
+        done = subprocess.run([LARDER, *command, "--server", address], input=text, text=True, capture_output=True)
+        if done.returncode != 0:
+            sys.exit(f"larder {' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    process.terminate()
+    process.stdout.read()
+    return Tool.figures(process, serve, before, b"")
+
+
 class Larder(Tool):
     """The real program: a server for backups, and its commands."""
 
@@ -129,41 +154,20 @@ class Larder(Tool):
     def check(self):
         return [LARDER, "check", "files", "--read-data", *self.offline()]
 
-    def served(self, step, commands):
-        """Starts the server, has commands carried out, and ends it; returns what the server cost from start to end."""
-        serve = [LARDER, "serve", "--data", self.home, "--bind", "127.0.0.1:0"]
-        before = time.monotonic()
-        process = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "http://" in line:
-                break
-        else:
-            sys.exit(f"the server did not start: {''.join(lines)}")
-        address = "http://" + line.split("http://")[1].split()[0].rstrip("/.,")
-        for command, text in commands:
-            done = subprocess.run([LARDER, *command, "--server", address], input=text, text=True, capture_output=True)
-            if done.returncode != 0:
-                sys.exit(f"larder {' '.join(command)} ended with {done.returncode}: {done.stderr}")
-        process.terminate()
-        process.stdout.read()
-        return self.figures(process, serve, before, b"")
-
     def run(self, step):
         if step in ("restore", "check"):
             return super().run(step)
         os.sync()
         kind = ["--full"] if step == "first" else []
-        return self.served(step, [(["backup", "now", "files", "--wait", *kind], None)])
+        return served(self.home, [(["backup", "now", "files", "--wait", *kind], None)])
 
     def fresh(self):
         self.forget()
         # Far from now, so that nothing but the measured command makes a backup.
         task = {"Name": "Bench", "FullBackupFrequency": "0 0 29 2 *",
                 "LocalSettings": {"FolderPath": os.path.join(self.home, "backups")}}
-        self.served("fresh", [(["source", "add", self.data, "--name", "files"], None),
-                              (["task", "put", "-"], json.dumps(task))])
+        served(self.home, [(["source", "add", self.data, "--name", "files"], None),
+                           (["task", "put", "-"], json.dumps(task))])
 
     def forget(self):
         shutil.rmtree(self.home, ignore_errors=True)

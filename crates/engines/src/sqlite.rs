@@ -20,15 +20,19 @@ use crate::sink::{BackupReader, Sink};
 use crate::words::{grouped, hex};
 use copy::Copier;
 pub use create::{create_sqlite, place_sqlite};
+use header::Header;
 use inspect::{Depth, Hashing, inspect};
 use larder_model::{Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
 use position::Position;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 /// Backs up one SQLite file as one database: a consistent copy, checked, in a single file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,10 +69,20 @@ impl Engine for Sqlite {
         let before = look_before(&path, job.staging)?;
         let copier = Copier { path: &path, staging: job.staging, cancel: job.cancel, counters: job.counters };
         let copy = copier.copy(&before)?;
-        job.counters.set_current(&format!("checking {}", shown_name(&path)));
-        let found = inspect(&copy, &path, Depth::Pages, job.cancel)?;
         job.counters.set_current(&shown_name(&path));
-        let sha256 = stream(job, &path, &copy, found.page_bytes, sink)?;
+        // The check reads as much as the backup does, and both read a copy that nobody changes.
+        let is_damaged = AtomicBool::new(false);
+        let (found, streamed) = thread::scope(|scope| {
+            let inspected = scope.spawn(|| {
+                let found = inspect(&copy, &path, Depth::Pages, job.cancel);
+                is_damaged.store(found.is_err(), Ordering::Relaxed);
+                found
+            });
+            let streamed = stream(job, &path, &copy, &is_damaged, sink);
+            (inspected.join().unwrap_or_else(|panic| resume_unwind(panic)), streamed)
+        });
+        // What is wrong with the database says more than that its stream ended.
+        let (found, sha256) = (found?, streamed?);
         Ok(BackupReport {
             position: before.to_text(),
             evidence: found.evidence(&sha256),
@@ -108,25 +122,39 @@ fn look_before(path: &Path, staging: &Path) -> Result<Position, EngineError> {
         .ok_or_else(|| no_database("it is not a SQLite database, or it is encrypted"))
 }
 
-/// Hands the copy on, under the name and with the metadata of the original; returns its hash.
+/// Reads on only while the flag is down.
+struct Unless<'a, R>(R, &'a AtomicBool);
+
+impl<R: Read> Read for Unless<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.1.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("the database is damaged")),
+            false => self.0.read(buffer),
+        }
+    }
+}
+
+/// Hands the copy on, under the name and with the metadata of the original, as long as it is not found damaged; returns its
+/// hash.
 fn stream(
     job: &BackupJob<'_>,
     path: &Path,
     copy: &Path,
-    page_bytes: u32,
+    is_damaged: &AtomicBool,
     sink: &mut dyn Sink,
 ) -> Result<String, EngineError> {
     let stat = rustix::fs::stat(path).map_err(|error| failure::file("reading", path, error.into()))?;
-    let opened = File::open(copy).and_then(|file| Ok((file.metadata()?.size(), file)));
-    let (size, opened) = opened.map_err(|error| failure::file("reading", copy, error))?;
+    let opened = File::open(copy).and_then(|file| Ok((file.metadata()?.size(), Header::read(&file)?, file)));
+    let (size, header, opened) = opened.map_err(|error| failure::file("reading", copy, error))?;
     let mut metadata = MetadataReader::default().plain(&stat);
     // The stream is nobody's hard link, and its length is the copy's.
     (metadata.size, metadata.links, metadata.inode, metadata.device_id) = (size, 1, 0, 0);
     let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
     let entry = Entry { name, kind: EntryKind::File, metadata };
-    let mut reader = Hashing::new(BufReader::with_capacity(1 << 20, opened), job.cancel);
-    job.counters.bytes_total.store(size, std::sync::atomic::Ordering::Relaxed);
-    let streamed = sink.stream(entry, &mut reader, Some(page_bytes));
+    let reader = Unless(BufReader::with_capacity(1 << 20, opened), is_damaged);
+    let mut reader = Hashing::new(reader, job.cancel);
+    job.counters.bytes_total.store(size, Ordering::Relaxed);
+    let streamed = sink.stream(entry, &mut reader, header.map(|header| header.page_bytes));
     job.cancel.check()?;
     let streamed = streamed?;
     if streamed == size {

@@ -6,13 +6,13 @@
 use super::metadata::{Before, apply, words};
 use super::place::{DirectoryNumber, Place};
 use super::report::Report;
+use super::uncached::write_all_at;
 use crate::id::Id;
 use larder_model::{Counters, Entry};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -196,7 +196,7 @@ impl<'a> Files<'a> {
             }
             self.report.skipped(self.counters, bytes);
         } else {
-            let written = opened.write_all_at(chunk, offset);
+            let written = write_all_at(&opened, chunk, offset);
             let errno =
                 |error: std::io::Error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
             self.fail_if(file, written.map_err(errno))?;

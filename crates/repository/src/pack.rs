@@ -129,6 +129,26 @@ pub struct FinishedPack {
     pub blobs: Vec<PackedBlob>,
 }
 
+/// A pack that is complete but has no name yet.
+#[derive(Debug)]
+pub(crate) struct ClosedPack {
+    kind: BlobKind,
+    bytes: PackBuffer,
+    blobs: Vec<PackedBlob>,
+}
+
+impl ClosedPack {
+    /// Returns all its bytes, whose SHA-256 will be its name.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Gives it its name.
+    pub(crate) fn named(self, id: Id) -> FinishedPack {
+        FinishedPack { id, kind: self.kind, bytes: self.bytes, blobs: self.blobs }
+    }
+}
+
 impl PackBuilder {
     /// Begins a pack in a buffer, whose content is dropped and whose memory is used.
     #[must_use]
@@ -173,6 +193,16 @@ impl PackBuilder {
     /// # Errors
     /// [`NoRandomness`] where the system has none.
     pub fn finish(self, key: &MasterKey) -> Result<FinishedPack, NoRandomness> {
+        let closed = self.close(key)?;
+        let id = Id::of(closed.bytes());
+        Ok(closed.named(id))
+    }
+
+    /// Writes the header and leaves it to the caller to name the pack.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] where the system has none.
+    pub(crate) fn close(self, key: &MasterKey) -> Result<ClosedPack, NoRandomness> {
         let Self { kind, mut buffer, blobs, header_bytes } = self;
         let mut header = Vec::with_capacity(header_bytes);
         header.resize(NONCE_BYTES, 0);
@@ -192,7 +222,7 @@ impl PackBuilder {
         key.seal(&mut header)?;
         buffer.extend_from_slice(&header);
         buffer.extend_from_slice(&u32::try_from(header.len()).unwrap_or(u32::MAX).to_le_bytes());
-        Ok(FinishedPack { id: Id::of(&buffer), kind, bytes: buffer, blobs })
+        Ok(ClosedPack { kind, bytes: buffer, blobs })
     }
 }
 

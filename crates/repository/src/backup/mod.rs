@@ -10,6 +10,7 @@ mod directory;
 mod ending;
 mod file_reader;
 mod known;
+mod naming;
 mod opening;
 mod options;
 mod pack_pool;

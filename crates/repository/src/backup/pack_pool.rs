@@ -37,6 +37,18 @@ impl PackPool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a buffer where that is possible without waiting.
+    pub(super) fn try_take(&self) -> Option<PackBuffer> {
+        let mut state = self.lock();
+        let buffer = match state.idle.pop() {
+            Some(buffer) => buffer,
+            None if state.in_use < self.most => PackBuffer::new(),
+            None => return None,
+        };
+        state.in_use += 1;
+        Some(buffer)
+    }
+
     /// Takes a buffer, waiting until one is free. Where none is on the way to a destination, waiting would be for ever,
     /// so one more is made. `stalled` is asked each [`LOOK`] and may drop a destination that holds up the others.
     pub(super) fn take(

@@ -1,17 +1,19 @@
 //! Sealed blobs become packs: one that is being filled for each kind, key and set of destinations that lack its blobs.
 
 use super::known::Targets;
+use super::naming::Naming;
 use super::pack_pool::PackPool;
 use super::session::Signals;
 use super::target::TargetSet;
 use crate::blob::BlobKind;
 use crate::error::RepositoryError;
 use crate::id::Id;
-use crate::pack::PackBuilder;
+use crate::pack::{FinishedPack, PackBuilder};
+use crate::pack_buffer::PackBuffer;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Which pack a blob goes to: data and trees never share one, nor do different keys or different destinations.
-type Slot = (BlobKind, Targets);
+pub(super) type Slot = (BlobKind, Targets);
 
 /// The packs that are being filled.
 #[derive(Debug)]
@@ -30,8 +32,8 @@ impl Packers {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends a sealed blob for some destinations of one key. A pack that gets full is named, and sent off by this
-    /// thread, while others fill the next.
+    /// Appends a sealed blob for some destinations of one key. A pack that gets full is named and sent off by this
+    /// thread, beside its further work, while others fill the next.
     pub(super) fn add(
         &self,
         slot: Slot,
@@ -39,6 +41,7 @@ impl Packers {
         sealed: &[u8],
         uncompressed: Option<u32>,
         signals: &Signals,
+        naming: &mut Naming,
     ) -> Result<(), RepositoryError> {
         let mut spare = None;
         loop {
@@ -63,29 +66,40 @@ impl Packers {
             }
             drop(open);
             match full {
-                Some(pack) => self.send(slot, pack)?,
-                None => spare = Some(self.pool.take(signals, &mut || self.targets.drop_stalled())?),
+                Some(pack) => {
+                    if let Some(key) = self.targets.key_of(slot.1) {
+                        naming.take_on(slot, pack.close(key)?, self);
+                    }
+                }
+                None => spare = Some(self.buffer(signals, naming)?),
             }
         }
+    }
+
+    /// Takes a buffer. Whoever would have to wait for one lets go of his own first.
+    fn buffer(&self, signals: &Signals, naming: &mut Naming) -> Result<PackBuffer, RepositoryError> {
+        if let Some(buffer) = self.pool.try_take() {
+            return Ok(buffer);
+        }
+        naming.settle(self);
+        self.pool.take(signals, &mut || self.targets.drop_stalled())
     }
 
     /// Sends off every pack that holds something.
     pub(super) fn flush(&self) -> Result<(), RepositoryError> {
         let open = std::mem::take(&mut *self.lock());
         for (slot, pack) in open {
-            self.send(slot, pack)?;
+            let Some(key) = self.targets.key_of(slot.1) else { continue };
+            if !pack.is_empty() {
+                self.send(slot, pack.finish(key)?);
+            }
         }
         Ok(())
     }
 
-    fn send(&self, slot: Slot, pack: PackBuilder) -> Result<(), RepositoryError> {
-        if pack.is_empty() {
-            return Ok(());
-        }
-        let Some(key) = self.targets.key_of(slot.1) else { return Ok(()) };
-        let pack = pack.finish(key)?;
+    /// Sends off a pack that has its name.
+    pub(super) fn send(&self, slot: Slot, pack: FinishedPack) {
         let lent = self.pool.lend(pack.bytes);
         self.targets.upload(slot.1, pack.id, lent, pack.blobs);
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Storing one blob: known? compress, encrypt, pack.
 
 use super::known::Targets;
+use super::naming::Naming;
 use super::session::{Session, add};
 use crate::blob::BlobKind;
 use crate::compress::Compressor;
@@ -11,6 +12,7 @@ use crate::id::Id;
 pub(super) fn store_blob(
     session: &Session,
     compressor: &mut Compressor,
+    naming: &mut Naming,
     kind: BlobKind,
     id: &Id,
     blob: &[u8],
@@ -34,9 +36,9 @@ pub(super) fn store_blob(
         if groups.peek().is_some() {
             // Another key needs the plain bytes once more.
             let mut copy = packed.buffer.to_vec();
-            seal_and_add(session, (kind, group), id, &mut copy, packed.uncompressed_bytes)?;
+            seal_and_add(session, naming, (kind, group), id, &mut copy, packed.uncompressed_bytes)?;
         } else {
-            seal_and_add(session, (kind, group), id, packed.buffer, packed.uncompressed_bytes)?;
+            seal_and_add(session, naming, (kind, group), id, packed.buffer, packed.uncompressed_bytes)?;
         }
     }
     Ok(true)
@@ -44,6 +46,7 @@ pub(super) fn store_blob(
 
 fn seal_and_add(
     session: &Session,
+    naming: &mut Naming,
     slot: (BlobKind, Targets),
     id: &Id,
     buffer: &mut [u8],
@@ -51,5 +54,5 @@ fn seal_and_add(
 ) -> Result<(), RepositoryError> {
     let Some(key) = session.targets.key_of(slot.1) else { return Ok(()) };
     key.seal_slice(buffer)?;
-    session.packers.add(slot, *id, buffer, uncompressed, &session.signals)
+    session.packers.add(slot, *id, buffer, uncompressed, &session.signals, naming)
 }

@@ -3,6 +3,7 @@
 use super::chunker::{Chunker, MAX_CHUNK_BYTES};
 use super::directory::Directory;
 use super::file_reader::ChunkReader;
+use super::naming::Naming;
 use super::options::FileContent;
 use super::queue::Job;
 use super::session::{Session, add};
@@ -55,6 +56,7 @@ pub(super) struct Worker {
     compressor: Compressor,
     reader: ChunkReader,
     chunker: Chunker,
+    naming: Naming,
 }
 
 /// Why a file was not read to its end.
@@ -73,7 +75,8 @@ impl Worker {
     pub(super) fn new(session: Arc<Session>, compression: Compression) -> Result<Self, RepositoryError> {
         let compressor = Compressor::new(compression)
             .map_err(|cause| RepositoryError::Internal { what: format!("zstd failed: {cause}") })?;
-        Ok(Self { session, compressor, reader: ChunkReader::default(), chunker: Chunker::by_content() })
+        let (reader, chunker) = (ChunkReader::default(), Chunker::by_content());
+        Ok(Self { session, compressor, reader, chunker, naming: Naming::default() })
     }
 
     /// Works until nothing more comes or the backup stops.
@@ -90,6 +93,14 @@ impl Worker {
             if let Err(error) = outcome {
                 session.signals.fail(error);
             }
+        }
+        self.settle();
+    }
+
+    /// Sends off the pack that waits for its name; nothing more comes from this thread.
+    pub(super) fn settle(&mut self) {
+        if self.session.check().is_ok() {
+            self.naming.settle(&self.session.packers);
         }
     }
 
@@ -159,9 +170,10 @@ impl Worker {
                 let bytes = self.reader.bytes(chunk).to_vec();
                 self.session.queue.push_chunk(ChunkJob { file: file.clone(), number, bytes });
             } else {
+                let bytes = self.reader.bytes(chunk);
                 ids.push((
                     number,
-                    store_chunk(&self.session, &mut self.compressor, self.reader.bytes(chunk))?,
+                    store_chunk(&self.session, &mut self.compressor, &mut self.naming, bytes)?,
                 ));
             }
             number += 1;
@@ -209,7 +221,7 @@ impl Worker {
     fn chunk(&mut self, job: ChunkJob) -> Result<(), RepositoryError> {
         let ChunkJob { file, number, bytes } = job;
         self.session.check()?;
-        let id = store_chunk(&self.session, &mut self.compressor, &bytes)?;
+        let id = store_chunk(&self.session, &mut self.compressor, &mut self.naming, &bytes)?;
         drop(bytes);
         file.state.lock().unwrap_or_else(PoisonError::into_inner).ids.push((number, id));
         self.leave(&file)
@@ -222,7 +234,14 @@ impl Worker {
                 what: format!("two entries of one directory are named '{}'", same.0),
             })?;
             let id = Id::of(&tree);
-            let new = store_blob(&self.session, &mut self.compressor, BlobKind::Tree, &id, &tree)?;
+            let new = store_blob(
+                &self.session,
+                &mut self.compressor,
+                &mut self.naming,
+                BlobKind::Tree,
+                &id,
+                &tree,
+            )?;
             if !new {
                 add(&self.session.statistics.directories_known, 1);
             }
@@ -245,19 +264,24 @@ impl SharedFile {
     }
 }
 
-fn store_chunk(session: &Session, compressor: &mut Compressor, chunk: &[u8]) -> Result<Id, RepositoryError> {
-    let id = chunk_id(chunk);
-    store_blob(session, compressor, BlobKind::Data, &id, chunk)?;
+fn store_chunk(
+    session: &Session,
+    compressor: &mut Compressor,
+    naming: &mut Naming,
+    chunk: &[u8],
+) -> Result<Id, RepositoryError> {
+    let id = chunk_id(chunk, || naming.id_of(chunk, &session.packers));
+    store_blob(session, compressor, naming, BlobKind::Data, &id, chunk)?;
     Ok(id)
 }
 
 /// Names a chunk; the longest chunk of zeros, of which sparse files are full, is named only once.
-fn chunk_id(chunk: &[u8]) -> Id {
+fn chunk_id(chunk: &[u8], id_of: impl FnOnce() -> Id) -> Id {
     static ZEROS: OnceLock<Id> = OnceLock::new();
     if chunk.len() == MAX_CHUNK_BYTES && chunk.iter().all(|byte| *byte == 0) {
         return *ZEROS.get_or_init(|| Id::of(chunk));
     }
-    Id::of(chunk)
+    id_of()
 }
 
 /// Stops the backup when a thread panics, so that nobody waits for it.

@@ -306,6 +306,7 @@ impl BackupWriter {
             // A panic was noted by the thread's own guard.
             let _ = worker.join();
         }
+        self.own.settle();
         self.session.check().and_then(|()| self.session.packers.flush()).map_err(|stop| self.why(stop))?;
         let root = *self.session.root.lock().unwrap_or_else(PoisonError::into_inner);
         let root =

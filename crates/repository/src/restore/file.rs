@@ -1,18 +1,19 @@
 //! One file of a restore, from its first byte to its name.
 //!
 //! A file has its right name only when it is complete. Until then it is called `<name>.larder-partial`; one that stays
-//! incomplete keeps that name, and a later restore goes on from it.
+//! incomplete keeps that name, and a later restore goes on from it. A new file of one chunk is written at once and has no
+//! name at all before, where the file system permits that.
 
 use super::metadata::{Before, apply, words};
-use super::place::{DirectoryNumber, Place};
+use super::place::{DirectoryNumber, Place, give_name, make_unnamed};
 use super::report::Report;
+use super::uncached::write_all_at;
 use crate::id::Id;
 use larder_model::{Counters, Entry};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,11 +53,13 @@ pub(super) struct FileState {
     pub(super) failure: Option<String>,
     open: Option<Arc<File>>,
     begun: bool,
+    /// Whether it was begun without any name.
+    unnamed: bool,
 }
 
 impl FileState {
     pub(super) const fn new(failure: Option<String>) -> Self {
-        Self { base: Base::Nothing, failure, open: None, begun: false }
+        Self { base: Base::Nothing, failure, open: None, begun: false, unnamed: false }
     }
 }
 
@@ -150,8 +153,13 @@ impl<'a> Files<'a> {
             return Ok(open.clone());
         }
         let directory = self.place.directory(file.directory)?;
-        let name = partial_name(&file.entry.name);
         let new = !state.begun && state.base == Base::Nothing;
+        if new && file.content.len() <= 1 && self.place.takes_unnamed() {
+            let opened = make_unnamed(&directory, Mode::from_raw_mode(file.entry.metadata.mode))?;
+            (state.begun, state.unnamed) = (true, true);
+            return Ok(Arc::new(File::from(opened)));
+        }
+        let name = partial_name(&file.entry.name);
         let opened =
             if new { Self::open_new(&directory, &name) } else { Self::open_again(&directory, &name) };
         let opened = Arc::new(File::from(opened?));
@@ -196,7 +204,7 @@ impl<'a> Files<'a> {
             }
             self.report.skipped(self.counters, bytes);
         } else {
-            let written = opened.write_all_at(chunk, offset);
+            let written = write_all_at(&opened, chunk, offset);
             let errno =
                 |error: std::io::Error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
             self.fail_if(file, written.map_err(errno))?;
@@ -239,11 +247,11 @@ impl<'a> Files<'a> {
         let mut state = Self::state(file);
         let path = || self.path(file);
         if let Some(cause) = state.failure.take() {
-            let partial = state.begun || state.base == Base::Partial;
+            let partial = (state.begun && !state.unnamed) || state.base == Base::Partial;
             let partial = partial.then(|| self.place.path(file.directory, &partial_name(&file.entry.name)));
             self.report.fail(path(), cause, partial);
         } else {
-            let named = self.give_name(file, &mut state, opened);
+            let named = self.complete(file, &mut state, opened);
             match named {
                 Ok(()) => self.report.file(self.counters, state.base == Base::Complete),
                 Err(error @ (Errno::NOSPC | Errno::DQUOT)) => return Err(error),
@@ -256,7 +264,7 @@ impl<'a> Files<'a> {
         Ok(())
     }
 
-    fn give_name(
+    fn complete(
         &self,
         file: &PlannedFile,
         state: &mut FileState,
@@ -274,8 +282,15 @@ impl<'a> Files<'a> {
             Some(opened) => opened,
             None => self.open(file, state)?,
         };
-        let before = if state.base == Base::Nothing { Before::New } else { Before::Existing };
+        let before = match state.base {
+            Base::Nothing if state.unnamed => Before::Unnamed,
+            Base::Nothing => Before::New,
+            _ => Before::Existing,
+        };
         apply(&*opened, &file.entry.metadata, before, self.report, &path);
+        if state.unnamed {
+            return give_name(&*opened, &directory, &file.entry.name);
+        }
         let partial = partial_name(&file.entry.name);
         rustix::fs::renameat(&*directory, &*partial, &*directory, &*file.entry.name)
     }

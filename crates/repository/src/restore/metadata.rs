@@ -26,6 +26,8 @@ fn owner(metadata: &Metadata) -> (Option<Uid>, Option<Gid>) {
 pub(super) enum Before {
     /// Made by this restore.
     New,
+    /// Made by this restore with the mode it is to have, as far as the process's mask permitted; it has no name yet.
+    Unnamed,
     /// There before: it may have attributes that it should not have, and may be right in part.
     Existing,
 }
@@ -40,7 +42,7 @@ pub(super) fn apply(
     path: &dyn Fn() -> String,
 ) {
     let open = open.as_fd();
-    let found = (before == Before::Existing).then(|| rustix::fs::fstat(open).ok()).flatten();
+    let found = (before != Before::New).then(|| rustix::fs::fstat(open).ok()).flatten();
     let owned =
         found.as_ref().is_some_and(|found| (found.st_uid, found.st_gid) == (metadata.uid, metadata.gid));
     if !owned {

@@ -12,6 +12,7 @@ mod metadata;
 mod options;
 mod place;
 mod report;
+mod uncached;
 mod walk;
 
 pub use options::{RestoreFailure, RestoreOptions, RestoreSummary};

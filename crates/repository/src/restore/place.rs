@@ -3,7 +3,7 @@
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +20,7 @@ pub(super) type DirectoryNumber = u32;
 pub(super) struct Place {
     root: Arc<OwnedFd>,
     overwrite: bool,
+    unnamed: bool,
     state: Mutex<State>,
 }
 
@@ -35,7 +36,13 @@ impl Place {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = Arc::new(rustix::fs::openat(CWD, target, flags, Mode::empty())?);
         let state = State { directories: vec![(0, Box::default())], open: HashMap::new() };
-        Ok(Self { root, overwrite, state: Mutex::new(state) })
+        let unnamed = !overwrite && takes_unnamed(&root);
+        Ok(Self { root, overwrite, unnamed, state: Mutex::new(state) })
+    }
+
+    /// Says whether new files may be made without a name here, and be given one later with [`give_name`].
+    pub(super) const fn takes_unnamed(&self) -> bool {
+        self.unnamed
     }
 
     pub(super) const fn overwrites(&self) -> bool {
@@ -123,6 +130,24 @@ impl Place {
     }
 }
 
+/// Makes a file that has no name yet, open for reading and writing.
+pub(super) fn make_unnamed(directory: &OwnedFd, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(directory, ".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode)
+}
+
+/// Gives such a file its name, as open(2) describes it; never in place of something else.
+pub(super) fn give_name(file: impl AsFd, directory: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+    let open = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    rustix::fs::linkat(CWD, open, directory, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// Tries it once: some file systems have no unnamed files, and where `/proc` is missing none could be named.
+fn takes_unnamed(root: &OwnedFd) -> bool {
+    const TRIAL: &[u8] = b".larder-partial";
+    let named = make_unnamed(root, Mode::RUSR | Mode::WUSR).and_then(|made| give_name(made, root, TRIAL));
+    named.is_ok() && rustix::fs::unlinkat(root, TRIAL, AtFlags::empty()).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,5 +177,23 @@ mod tests {
         assert_eq!(Place::open(target.path(), false).unwrap().add(0, b"x").unwrap_err(), Errno::EXIST);
         Place::open(target.path(), true).unwrap().add(0, b"x").unwrap();
         assert!(target.join("x").is_dir());
+    }
+
+    #[test]
+    fn an_unnamed_file_gets_a_name_that_nothing_else_has() {
+        let target = TempDir::new();
+        let place = Place::open(target.path(), false).unwrap();
+        if !place.takes_unnamed() {
+            return;
+        }
+        assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0, "the trial leaves nothing behind");
+        std::fs::write(target.join("taken"), "mine").unwrap();
+        let directory = place.directory(0).unwrap();
+        let made = make_unnamed(&directory, Mode::RUSR | Mode::WUSR).unwrap();
+        rustix::io::write(&made, b"new").unwrap();
+        assert_eq!(give_name(&made, &directory, b"taken"), Err(Errno::EXIST));
+        give_name(&made, &directory, b"f").unwrap();
+        assert_eq!(std::fs::read(target.join("taken")).unwrap(), b"mine");
+        assert_eq!(std::fs::read(target.join("f")).unwrap(), b"new");
     }
 }

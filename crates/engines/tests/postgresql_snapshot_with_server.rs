@@ -33,9 +33,9 @@ fn a_copy_made_under_load_is_of_one_moment_with_its_tablespaces_and_without_what
     bench.server.sql(
         "postgres",
         "CREATE UNLOGGED TABLE passing AS SELECT generate_series(1, 1000) AS n;
-         CREATE TABLE far TABLESPACE \"far away\" AS SELECT generate_series(1, 5000) AS n;
-         CREATE DATABASE \"zwölf \"\"Boxer\"",
+         CREATE TABLE far TABLESPACE \"far away\" AS SELECT generate_series(1, 5000) AS n",
     );
+    bench.server.sql("postgres", "CREATE DATABASE \"zwölf \"\"Boxer\"");
     let load = bench.load();
     load.await_progress(&bench.server);
     let full = bench.full();
@@ -224,7 +224,10 @@ fn a_slot_is_kept_for_each_chain_follows_its_backups_and_goes_with_it() {
     let before = bench.server.sql("postgres", at);
     let next = bench.incremental(full);
     assert_ne!(bench.server.sql("postgres", at), before);
+    let before = bench.server.sql("postgres", at);
     bench.incremental(next);
+    bench.full();
+    assert_ne!(bench.server.sql("postgres", at), before, "a full one begins anew");
     bench.once();
     assert_eq!(bench.server.sql("postgres", slots), "1", "one-time backups leave none");
     bench.engine().release(&bench.source, &bench.database(), "test/1/main.server").unwrap();

@@ -50,6 +50,12 @@ mod tests {
     }
 
     #[test]
+    fn older_states_beside_the_present_one_are_no_part_of_it() {
+        assert_eq!(without((30, 300 << 20), (20, 290 << 20)), (10, 10 << 20));
+        assert!(!said(without((30, 300 << 20), (20, 290 << 20)), (10, 10 << 20)));
+    }
+
+    #[test]
     fn what_is_empty_or_less_than_half_is_suspicious_and_small_things_are_not() {
         assert!(said((1, 10), (0, 0)));
         assert!(said((100, 10 << 20), (49, 9 << 20)));

@@ -162,6 +162,11 @@ impl Copy<'_> {
         let segments = self.write_log(sink, &mut position, previous.as_ref(), &log)?;
         let text = position.to_text();
         sink.stream(file(SERVER, text.len() as u64), &mut text.as_bytes(), None)?;
+        if let Some(slot) = Slot::of(self.job.chain).filter(|_| previous.is_none()) {
+            // A task without incrementals must not have the server keep its log for ever. Should this backup not become a good
+            // one after all, the next incremental finds a gap, and is full in itself.
+            slot.advance(&mut self.session, Lsn(first * self.facts.segment_bytes))?;
+        }
         self.session.close()?;
         // What came or went meanwhile may be there or not.
         let databases = databases.intersection(&after).cloned().collect();

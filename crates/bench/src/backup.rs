@@ -83,6 +83,7 @@ pub(crate) fn tree(
         kind: BackupKind::Full,
         backup_type: BackupType::default(),
         previous: None,
+        chain: "test",
         staging: Path::new("/nonexistent"),
         own_directories: &[],
         cancel: &cancel,

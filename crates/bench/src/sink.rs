@@ -29,6 +29,10 @@ impl Sink for WriterSink<'_> {
         passed_on(self.0.enter(directory))
     }
 
+    fn enter_after(&mut self, directory: Entry, before: &[u8]) -> Result<(), SinkError> {
+        passed_on(self.0.enter_after(directory, before))
+    }
+
     fn leave(&mut self) -> Result<(), SinkError> {
         passed_on(self.0.leave())
     }

@@ -71,6 +71,9 @@ pub struct BackupJob<'a> {
     pub backup_type: BackupType,
     /// What was reported of the good backup that an incremental goes on from; `None` for a full.
     pub previous: Option<&'a BackupReport>,
+    /// Names the installation, the task and the database whose backups go on from each other; the same at each of them.
+    /// What an engine has the server keep for the next backup is named after it. Empty where there is no next one.
+    pub chain: &'a str,
     /// A directory for what cannot be streamed; empty, private to this job, removed by the caller.
     pub staging: &'a Path,
     /// Directories of Larder's own (data, local destinations), left out by default; absolute paths.
@@ -93,6 +96,21 @@ pub struct BackupReport {
     pub evidence: Vec<(String, String)>,
     /// What a person should be told: what was left out and why.
     pub messages: Vec<String>,
+}
+
+impl BackupReport {
+    /// The name under which the evidence says how much of a backup is history: files and bytes, parted by a space.
+    pub const HISTORY: &'static str = "History";
+
+    /// Says how many files and bytes of the backup are not what was read of the source now, but an older state that is kept
+    /// beside it. The next full backup has none of it, and is not small for that.
+    #[must_use]
+    pub fn history(&self) -> (u64, u64) {
+        let said = self.evidence.iter().find(|(name, _)| name == Self::HISTORY);
+        let numbers = said.and_then(|(_, value)| value.split_once(' '));
+        let read = numbers.and_then(|(files, bytes)| Some((files.parse().ok()?, bytes.parse().ok()?)));
+        read.unwrap_or_default()
+    }
 }
 
 /// Where a backup is restored to.
@@ -242,6 +260,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         database: &Database,
         position: &str,
     ) -> Result<ChangeCheck, EngineError>;
+
+    /// Has the source forget what it keeps for the next backup of a chain ([`BackupJob::chain`]), which will never come.
+    fn release(&self, source: &Source, database: &Database, chain: &str) -> Result<(), EngineError> {
+        let _ = (source, database, chain);
+        Ok(())
+    }
 
     /// Writes a database into a sink, and confirms that it is complete.
     fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError>;

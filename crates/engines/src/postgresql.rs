@@ -15,6 +15,7 @@ mod rights;
 mod scratch;
 mod session;
 mod tally;
+mod whole;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
@@ -32,6 +33,9 @@ const DUMP: &str = "dump.sql";
 const GLOBALS: &str = "globals.sql";
 /// What a database is besides what is in it: encoding, owner, settings.
 const PROPERTIES: &str = "database.json";
+
+/// Where the server as a whole is within a source; no database's locator is this.
+const SERVER_LOCATOR: &str = ":server";
 
 /// The package with the programs that ask, dump and restore.
 const CLIENT_PACKAGE: &str = "postgresql-client";
@@ -59,8 +63,9 @@ impl Engine for Postgresql {
     fn capabilities(&self) -> EngineCapabilities {
         EngineCapabilities {
             detects_unchanged: true,
+            reads_incrementally: true,
             restores_into_server: true,
-            ..EngineCapabilities::default()
+            point_in_time: true,
         }
     }
 
@@ -82,22 +87,49 @@ impl Engine for Postgresql {
         database: &Database,
         position: &str,
     ) -> Result<ChangeCheck, EngineError> {
-        changed::check(&self.tools, source, database, position)
+        match database.locator.as_str() {
+            // Its log goes on all the time.
+            SERVER_LOCATOR => Ok(ChangeCheck::MaybeChanged),
+            _ => changed::check(&self.tools, source, database, position),
+        }
+    }
+
+    fn release(&self, source: &Source, database: &Database, chain: &str) -> Result<(), EngineError> {
+        match database.locator.as_str() {
+            SERVER_LOCATOR => whole::release(&self.tools, source, chain),
+            _ => Ok(()),
+        }
     }
 
     fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError> {
-        backup::backup(&self.tools, job, sink)
+        match job.database.locator.as_str() {
+            SERVER_LOCATOR => whole::backup(&self.tools, job, sink),
+            _ => backup::backup(&self.tools, job, sink),
+        }
     }
 
     fn restore(&self, job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
-        restore::restore(&self.tools, job, backup)
+        match whole::is_whole(backup)? {
+            true => whole::restore(job, backup),
+            false => restore::restore(&self.tools, job, backup),
+        }
     }
 
-    fn compare(&self, job: &CompareJob<'_>, _: &dyn BackupReader) -> Result<Comparison, EngineError> {
-        compare::compare(&self.tools, job)
+    fn compare(&self, job: &CompareJob<'_>, backup: &dyn BackupReader) -> Result<Comparison, EngineError> {
+        match whole::is_whole(backup)? {
+            true => Err(EngineError::Failed {
+                action: "comparing a whole server".to_owned(),
+                cause: "only a server can read its files, and one that runs changes them".to_owned(),
+                remedy: "have the backup verified".to_owned(),
+            }),
+            false => compare::compare(&self.tools, job),
+        }
     }
 
     fn prove(&self, job: &ProofJob<'_>, backup: &dyn BackupReader) -> Result<Comparison, EngineError> {
-        prove::prove(&self.tools, job, backup)
+        match whole::is_whole(backup)? {
+            true => whole::prove(&self.tools, job, backup),
+            false => prove::prove(&self.tools, job, backup),
+        }
     }
 }

@@ -26,6 +26,13 @@ pub trait Sink {
     /// Goes down into a directory.
     fn enter(&mut self, directory: Entry) -> Result<(), SinkError>;
 
+    /// Goes down into a directory that goes on from one of another name in the previous backup: what [`Sink::carry`] takes over
+    /// in it is looked for there. Where a sink cannot do that, nothing in it can be carried.
+    fn enter_after(&mut self, directory: Entry, before: &[u8]) -> Result<(), SinkError> {
+        let _ = before;
+        self.enter(directory)
+    }
+
     /// Comes back up from the directory entered last.
     fn leave(&mut self) -> Result<(), SinkError>;
 
@@ -91,4 +98,8 @@ pub trait BackupReader {
     /// The directory is made where it does not exist. With `overwrite` false a non-empty directory is refused by
     /// the engine before this is called.
     fn extract(&self, target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError>;
+
+    /// Writes what is in one directory of the backup right below a directory, in the same way. The path is that of
+    /// [`ListedEntry::path`].
+    fn extract_below(&self, path: &[u8], target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError>;
 }

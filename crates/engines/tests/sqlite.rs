@@ -40,6 +40,7 @@ fn try_backup(path: &Path, cancel: &Cancel) -> Result<(MemoryBackup, BackupRepor
         kind: BackupKind::Full,
         backup_type: BackupType::default(),
         previous: None,
+        chain: "test",
         staging: staging.path(),
         own_directories: &[],
         cancel,

@@ -136,3 +136,40 @@ fn a_server_that_runs_is_found_and_accepted() {
     let found = both.ask(&["source", "find"]);
     assert!(found.contains(&socket) && found.contains("postgresql"), "{found}");
 }
+
+#[test]
+fn a_whole_server_is_backed_up_with_its_log_and_comes_back_to_a_named_moment() {
+    let both = Both::new();
+    let (address, file) = (both.postgresql.address("postgres"), both.password_file(Postgresql::PASSWORD));
+    let add = ["source", "add", &address, "--password-file", &file, "--option", "WholeServer=true"];
+    let said = both.ask(&add);
+    assert!(said.contains("postgresql.server"), "{said}");
+    assert!(both.ask(&["source", "check", "postgresql"]).contains("every right"));
+    both.ask(&["backup", "now", "postgresql.server", "--full", "--wait"]);
+    both.postgresql.sql("shop", "INSERT INTO items (name) VALUES ('one more')");
+    both.postgresql.sql("shop", "SELECT pg_create_restore_point('before the mistake')");
+    both.postgresql.sql("shop", "DELETE FROM items");
+    both.ask(&["backup", "now", "postgresql.server", "--wait"]);
+    both.ask(&["verify", "postgresql.server"]);
+    let verified = both.ask(&["operation", "list", "--kind", "verify", "--json"]);
+    assert!(verified.contains("read in a server started on the copy"), "{verified}");
+    let directory = TempDir::new();
+    let target = directory.join("data");
+    let target_text = target.to_str().unwrap().to_owned();
+    let missed = ["restore", "postgresql.server", &target_text, "--time", "2020-01-01T00:00:00Z"];
+    let missed = ask(&both.larder, &missed);
+    assert!(missed.code != 0 && format!("{missed:?}").contains("before the mistake"), "{missed:?}");
+    both.ask(&["restore", "postgresql.server", &target_text, "--position", "before the mistake"]);
+    let copy = Postgresql::start_on(directory);
+    assert_eq!(copy.sql("shop", "SELECT count(*) FROM items"), "1001");
+    // A full backup is smaller than a chain with its log, and no suspicion comes of that.
+    let chain = both.ask(&["backup", "list", "postgresql.server", "--json"]);
+    assert!(!chain.contains("\"suspicious\": true"), "{chain}");
+    both.ask(&["backup", "now", "postgresql.server", "--full", "--wait"]);
+    let slots = "SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'larder%'";
+    assert_eq!(both.postgresql.sql("postgres", slots), "1");
+    both.ask(&["task", "delete", "Nightly"]);
+    larder_testbed::wait_until("the end of the slot", std::time::Duration::from_secs(30), || {
+        (both.postgresql.sql("postgres", slots) == "0").then_some(())
+    });
+}

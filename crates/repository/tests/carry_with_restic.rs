@@ -60,6 +60,36 @@ fn a_base_carried_over_with_a_new_log_is_a_whole_backup_of_its_own() {
 }
 
 #[test]
+fn a_directory_goes_on_from_one_of_another_name_that_stays_beside_it() {
+    let bench = Bench::new();
+    let (repository, restic) = bench.local("repository");
+    let targets = std::slice::from_ref(&repository);
+    let mut writer = bench.writer(targets, bench.options());
+    let dump = base(&mut writer);
+    writer.finish(Seal::default()).unwrap();
+    let mut writer = bench.writer(targets, bench.options());
+    assert!(writer.carry(b"base").unwrap());
+    writer.enter_after(directory_entry("base-2"), b"base").unwrap();
+    assert!(writer.carry(b"dump").unwrap());
+    writer.enter(directory_entry("tables")).unwrap();
+    assert!(writer.carry(b"orders").unwrap() && !writer.carry(b"dump").unwrap());
+    writer.leave().unwrap();
+    writer.leave().unwrap();
+    writer.enter_after(directory_entry("base-3"), b"never").unwrap();
+    assert!(!writer.carry(b"dump").unwrap());
+    writer.leave().unwrap();
+    let summary = writer.finish(Seal::default()).unwrap();
+    assert_eq!((summary.bytes_read, summary.data_blobs_new), (0, 0));
+    restic.check_read_data();
+    let restored = bench.path("restored");
+    restic.restore("latest", &restored);
+    for name in ["base", "base-2"] {
+        assert_eq!(fs::read(restored.join(name).join("dump")).unwrap(), dump);
+        assert_eq!(fs::read(restored.join(name).join("tables/orders")).unwrap(), b"rows");
+    }
+}
+
+#[test]
 fn nothing_is_carried_to_a_destination_that_lacks_a_piece_of_it() {
     let bench = Bench::new();
     let first = bench.create(Arc::new(MemoryStorage::new()));

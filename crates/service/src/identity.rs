@@ -26,3 +26,12 @@ impl fmt::Display for TaskKey {
         }
     }
 }
+
+/// Names the backups of one task of one database of one installation, for what a source keeps between them. Empty for one-time
+/// backups, which nothing goes on from.
+pub(crate) fn chain(identifier: &str, task: TaskUid, database: &DatabaseName) -> String {
+    match task {
+        0 => String::new(),
+        task => format!("{identifier}/{task}/{database}"),
+    }
+}

@@ -30,6 +30,7 @@ mod progress;
 mod queue;
 mod reconcile;
 mod record;
+mod release;
 mod remembered;
 mod request;
 mod restic;

@@ -69,6 +69,25 @@ impl Postgresql {
         server
     }
 
+    /// Starts a server on a data directory that is there, `data` in a directory of the test, and waits until it has replayed
+    /// what it has to.
+    #[must_use]
+    pub fn start_on(directory: TempDir) -> Self {
+        give_to_server(directory.path());
+        let mut server = Self { child: None, directory, port: 0 };
+        server.begin();
+        crate::wait_until("the end of the replay", PATIENCE, || {
+            (server.sql("postgres", "SELECT pg_is_in_recovery()") == "f").then_some(())
+        });
+        server
+    }
+
+    /// Prepares one of the vendor's programs as the user that the server runs as.
+    #[must_use]
+    pub fn as_server(name: &str) -> Command {
+        as_server(&Self::program(name))
+    }
+
     /// Returns one of the newest version's programs.
     #[must_use]
     pub fn program(name: &str) -> PathBuf {

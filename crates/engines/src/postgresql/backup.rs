@@ -1,5 +1,6 @@
 //! Makes a backup: one moment of a database, streamed.
 
+use super::discover::name_of;
 use super::failure::explained;
 use super::login::Login;
 use super::properties::Properties;
@@ -49,7 +50,7 @@ pub(super) fn backup(
     sink: &mut dyn Sink,
 ) -> Result<BackupReport, EngineError> {
     let login = Login::of(job.source)?;
-    let name = &job.database.locator;
+    let name = name_of(&job.database.locator);
     let mut session = Session::open(tools, &login, name, job.cancel)?;
     let server = session.version()?;
     let dumper = tool_for(tools, "pg_dump", &server)?;
@@ -68,7 +69,7 @@ pub(super) fn backup(
     let mut messages = Vec::new();
     if job.backup_type == BackupType::Snapshot {
         messages.push(
-            "a single database of PostgreSQL has no snapshot of its files, so a dump was made".to_owned(),
+            "a single database has no snapshot of its files, so it was dumped; the option WholeServer makes the server as a whole a database with snapshots".to_owned(),
         );
     }
     store_properties(&properties, sink)?;
@@ -192,7 +193,7 @@ pub(super) fn evidence(properties: &Properties, rows: &BTreeMap<String, Rows>) -
 }
 
 /// Makes the entry of a file that nobody owns; its time says nothing, so that the same content is the same file.
-fn file(name: &str, size: u64) -> Entry {
+pub(super) fn file(name: &str, size: u64) -> Entry {
     let modified = Timestamp { seconds: 0, nanoseconds: 0 };
     let metadata =
         Metadata { mode: 0o600, size, modified, changed: modified, links: 1, ..Metadata::default() };

@@ -7,6 +7,7 @@
 //! server is never proved unchanged, not even for its quiet databases; its counters of rows written would say so, but they come
 //! late and can be switched off.
 
+use super::discover::name_of;
 use super::login::Login;
 use super::session::Session;
 use crate::engine::ChangeCheck;
@@ -43,7 +44,7 @@ pub(super) fn check(
     position: &str,
 ) -> Result<ChangeCheck, EngineError> {
     let login = Login::of(source)?;
-    let mut session = Session::open(tools, &login, &database.locator, &Cancel::new())?;
+    let mut session = Session::open(tools, &login, name_of(&database.locator), &Cancel::new())?;
     let now = session.ask(POSITION)?;
     session.close()?;
     let before = serde_json::from_str::<Value>(position).unwrap_or(Value::Null);

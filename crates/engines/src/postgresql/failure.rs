@@ -4,7 +4,27 @@ use crate::error::EngineError;
 use crate::tool::{ToolFailure, ToolTrouble};
 
 /// Texts of the server and its programs, in the language that Larder asks for, and what helps.
-const REMEDIES: [(&str, &str); 17] = [
+const REMEDIES: [(&str, &str); 22] = [
+    (
+        "pg_read_all_settings",
+        "run: larder source check SOURCE; it names each right that is missing, with the statement that grants it",
+    ),
+    (
+        "replication role",
+        "run: larder source check SOURCE; it names each right that is missing, with the statement that grants it",
+    ),
+    (
+        "to use replication slots",
+        "run: larder source check SOURCE; it names each right that is missing, with the statement that grants it",
+    ),
+    (
+        "has already been removed",
+        "make a full backup; a larger max_slot_wal_keep_size lets the server keep more of its log",
+    ),
+    (
+        "all replication slots are in use",
+        "drop a slot that nobody uses any more (pg_replication_slots), or raise max_replication_slots",
+    ),
     (
         "password authentication failed",
         "correct the user or the password of the source, with: larder source change",

@@ -6,7 +6,7 @@ use larder_model::{Cancel, Secret, Source};
 use std::collections::BTreeMap;
 
 /// The options a source may have, with what they mean.
-const OPTIONS: [(&str, &str); 5] = [
+const OPTIONS: [(&str, &str); 6] = [
     ("MaintenanceDatabase", "the database that is asked for the others; postgres where nothing is said"),
     ("SslMode", "as libpq has it: require, verify-full"),
     ("SslRootCertificate", "the file with the certificates that are trusted"),
@@ -15,6 +15,7 @@ const OPTIONS: [(&str, &str); 5] = [
         "for how many seconds a table that somebody locks is waited for; 60 where nothing is said",
     ),
     ("OsUser", "the user of this host that the programs run as, for servers that ask for it (peer)"),
+    ("WholeServer", "true where the server as a whole is a database, too"),
 ];
 
 /// For how many seconds a connection is waited for.
@@ -36,6 +37,8 @@ pub(super) struct Login {
     /// For how many seconds a locked table is waited for.
     pub(super) lock_seconds: u64,
     run_as: Option<RunAs>,
+    /// Whether the server as a whole is a database, too.
+    pub(super) whole_server: bool,
 }
 
 impl Login {
@@ -83,6 +86,11 @@ impl Login {
                 ));
             }
         };
+        let whole = source.options.get("WholeServer").map_or(Ok(false), |text| text.parse());
+        let whole_server = whole.map_err(|_| {
+            let remedy = "write WholeServer=true, or remove it".to_owned();
+            wrong("the option WholeServer is neither true nor false".to_owned(), remedy)
+        })?;
         let run_as = source.options.get("OsUser").map(|name| user_of(name)).transpose().map_err(|cause| {
             wrong(cause, "give the option OsUser the name of a user of this host, or remove it".to_owned())
         })?;
@@ -99,6 +107,7 @@ impl Login {
                 .unwrap_or_else(|| "postgres".to_owned()),
             lock_seconds,
             run_as: run_as.flatten(),
+            whole_server,
         })
     }
 

@@ -20,6 +20,13 @@ pub(super) fn restore(
     job: &RestoreJob<'_>,
     backup: &dyn BackupReader,
 ) -> Result<RestoreReport, EngineError> {
+    if job.until.is_some() {
+        return Err(EngineError::Failed {
+            action: "restoring to a point in time".to_owned(),
+            cause: "a dump knows only the moment of its backup".to_owned(),
+            remedy: "choose a backup by its id or its time, or restore the server as a whole, which knows the moments of its backups and all between them".to_owned(),
+        });
+    }
     match job.target {
         RestoreTarget::Path(path) => {
             let extracted = backup.extract(path, job.overwrite)?;

@@ -1,6 +1,7 @@
 //! Which rights the user of a source lacks.
 
-use super::discover::discover;
+use super::SERVER_LOCATOR;
+use super::discover::{discover, name_of};
 use super::failure::odd;
 use super::login::{Login, literal, quoted};
 use super::session::{Session, ask};
@@ -22,6 +23,10 @@ struct User {
     has_role: bool,
     reads_passwords: bool,
     connects_not: Vec<String>,
+    replicates: bool,
+    reads_settings: bool,
+    /// Functions that it may not call.
+    calls_not: Vec<String>,
 }
 
 const USER: &str = "SELECT jsonb_build_object(
@@ -29,6 +34,12 @@ const USER: &str = "SELECT jsonb_build_object(
     'all', (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
     'reads_all', coalesce((SELECT pg_has_role(r.oid, 'USAGE') FROM pg_catalog.pg_roles r WHERE r.rolname = 'pg_read_all_data'), false),
     'has_role', EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_read_all_data'),
+    'replicates', (SELECT rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user),
+    'reads_settings', pg_has_role('pg_read_all_settings', 'USAGE'),
+    'calls_not', (SELECT coalesce(jsonb_agg(p.oid::regprocedure::text ORDER BY p.proname), '[]') FROM pg_catalog.pg_proc p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND NOT has_function_privilege(p.oid, 'EXECUTE')
+            AND p.proname IN ('pg_backup_start', 'pg_backup_stop', 'pg_start_backup', 'pg_stop_backup',
+                'pg_control_system', 'pg_control_checkpoint')),
     'reads_passwords', has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
     'connects_not', (SELECT coalesce(jsonb_agg(datname ORDER BY datname), '[]') FROM pg_catalog.pg_database
         WHERE datallowconn AND NOT datistemplate AND NOT has_database_privilege(oid, 'CONNECT')))";
@@ -89,8 +100,27 @@ pub(super) fn missing(tools: &Tools, source: &Source) -> Result<Vec<MissingRight
         let grant = format!("{within}\nGRANT SELECT ON pg_catalog.pg_authid TO {to};");
         lacks("keeping the passwords of roles".to_owned(), grant);
     }
+    if login.whole_server {
+        if !user.replicates {
+            lacks(
+                "keeping the server's log until it is backed up".to_owned(),
+                format!("ALTER ROLE {to} REPLICATION;"),
+            );
+        }
+        if !user.reads_settings {
+            lacks("finding the server's files".to_owned(), format!("GRANT pg_read_all_settings TO {to};"));
+        }
+        let within = format!("\\c {}", quoted(login.maintenance()));
+        for function in &user.calls_not {
+            let grant = format!("{within}\nGRANT EXECUTE ON FUNCTION pg_catalog.{function} TO {to};");
+            lacks(format!("calling {function}, which copies of the server's files need"), grant);
+        }
+    }
     for database in discover(tools, source)? {
-        let database = database.locator;
+        if database.locator == SERVER_LOCATOR {
+            continue;
+        }
+        let database = name_of(&database.locator).to_owned();
         if user.connects_not.contains(&database) {
             continue;
         }

@@ -4,7 +4,7 @@ use super::failure::explained;
 use super::session::ask;
 use super::{SERVER_PACKAGE, login::Login};
 use crate::error::EngineError;
-use crate::tool::{RunAs, Running, ToolRun, Tools, Version, Wanted};
+use crate::tool::{RunAs, Running, Tool, ToolRun, Tools, Version, Wanted};
 use crate::words::plain;
 use larder_model::{Cancel, DatabaseName, EngineKind, Source};
 use rustix::process::Signal;
@@ -34,6 +34,7 @@ pub(super) struct Scratch {
     // Ended before its directory goes.
     running: Option<Running>,
     directory: PathBuf,
+    run_as: Option<RunAs>,
     /// How it is reached.
     pub(super) source: Source,
 }
@@ -55,6 +56,26 @@ impl Scratch {
         };
         let server = tools.find(&wanted)?;
         let initdb = tools.beside(&server, &Wanted::any(&["initdb"], SERVER_PACKAGE))?;
+        let mut scratch = Self::room(below, first_role)?;
+        let action = "making a private server";
+        let run = ToolRun::new(cancel)
+            .arg("--pgdata")
+            .arg(scratch.data())
+            .arg("--username")
+            .arg(first_role)
+            .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"])
+            .within(&scratch.directory)
+            .run_as(scratch.run_as);
+        initdb.ask(run).map_err(|failure| explained(failure, action))?;
+        let settings =
+            ["wal_level=minimal", "max_wal_senders=0", "max_wal_size=4GB", "max_locks_per_transaction=1024"];
+        scratch.launch(&server, &settings.map(str::to_owned), cancel)?;
+        scratch.await_ready(tools, Some(LOOKS), cancel)?;
+        Ok(scratch)
+    }
+
+    /// Makes a place for a server whose first role has a name; nothing is in it yet.
+    pub(super) fn room(below: &Path, first_role: &str) -> Result<Self, EngineError> {
         let run_as = unprivileged()?;
         let directory = place(below, run_as).map_err(|error| EngineError::Failed {
             action: format!("making a place for a private server below {}", below.display()),
@@ -66,45 +87,67 @@ impl Scratch {
         let user: String = first_role.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let address = format!("postgresql://{user}@{encoded}:5432");
         let source = Source::new(name, EngineKind::Postgresql, address);
-        let mut scratch = Self { running: None, source, directory };
-        let action = "making a private server";
-        let data = scratch.directory.join("data");
-        let run = ToolRun::new(cancel)
-            .arg("--pgdata")
-            .arg(&data)
-            .arg("--username")
-            .arg(first_role)
-            .args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"])
-            .within(&scratch.directory)
-            .run_as(run_as);
-        initdb.ask(run).map_err(|failure| explained(failure, action))?;
-        let mut run =
-            ToolRun::new(cancel).arg("-D").arg(&data).quiet().within(&scratch.directory).run_as(run_as);
-        let sockets = format!("unix_socket_directories={}", scratch.directory.display());
+        Ok(Self { running: None, source, directory, run_as })
+    }
+
+    /// Returns where the server's data is, or is to be.
+    pub(super) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// Returns the place, which goes with this.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns whom the server runs as.
+    pub(super) const fn run_as(&self) -> Option<RunAs> {
+        self.run_as
+    }
+
+    /// Starts the server on its data, with settings such as `wal_level=minimal`.
+    pub(super) fn launch(
+        &mut self,
+        server: &Tool,
+        settings: &[String],
+        cancel: &Cancel,
+    ) -> Result<(), EngineError> {
+        let mut run = ToolRun::new(cancel)
+            .arg("-D")
+            .arg(self.data())
+            .quiet()
+            .within(&self.directory)
+            .run_as(self.run_as);
+        let sockets = format!("unix_socket_directories={}", self.directory.display());
         // Nothing of it outlives the proof, so nothing need be safe on disk.
-        for setting in [
+        let always = [
             "listen_addresses=",
             "port=5432",
             &sockets,
             "fsync=off",
             "full_page_writes=off",
             "synchronous_commit=off",
-            "wal_level=minimal",
-            "max_wal_senders=0",
-            "max_wal_size=4GB",
-            "max_locks_per_transaction=1024",
             "autovacuum=off",
-        ] {
+        ];
+        for setting in always.into_iter().chain(settings.iter().map(String::as_str)) {
             run = run.arg("-c").arg(setting);
         }
-        scratch.running = Some(server.start(run).map_err(|failure| explained(failure, action))?);
-        scratch.await_ready(tools, cancel)?;
-        Ok(scratch)
+        let started = server.start(run).map_err(|failure| explained(failure, "making a private server"))?;
+        self.running = Some(started);
+        Ok(())
     }
 
-    fn await_ready(&mut self, tools: &Tools, cancel: &Cancel) -> Result<(), EngineError> {
+    /// Waits until it answers, so often at the most; for as long as it runs where nothing is said.
+    pub(super) fn await_ready(
+        &mut self,
+        tools: &Tools,
+        looks: Option<u32>,
+        cancel: &Cancel,
+    ) -> Result<(), EngineError> {
         let login = Login::of(&self.source)?;
-        for _ in 0..LOOKS {
+        let mut looked = 0;
+        while looks.is_none_or(|looks| looked < looks) {
+            looked += 1;
             cancel.check()?;
             if ask(tools, &login, login.maintenance(), "SELECT to_jsonb(1)", cancel).is_ok() {
                 return Ok(());

@@ -91,17 +91,33 @@ impl Tools {
         }
     }
 
-    /// Finds the newest version of a program that does; of equal ones the first.
-    pub(crate) fn find(&self, wanted: &Wanted<'_>) -> Result<Tool, EngineError> {
+    /// Finds the newest of the versions of a program that are of one major version.
+    pub(crate) fn find_major(&self, wanted: &Wanted<'_>, major: u32) -> Result<Tool, EngineError> {
+        let fits = |version: &Version| version.part(0) == major;
+        self.newest(wanted, &fits).ok_or_else(|| EngineError::Missing {
+            what: format!("the program {} of version {major}", wanted.names.join(" or ")),
+            remedy: format!(
+                "install the package {}, or name its directory in larder.toml under [tools]; {}",
+                wanted.package, wanted.because
+            ),
+        })
+    }
+
+    fn newest(&self, wanted: &Wanted<'_>, fits: &dyn Fn(&Version) -> bool) -> Option<Tool> {
         let mut best: Option<Tool> = None;
         for path in self.candidates(wanted.names) {
-            let Some(version) = self.version(&path, wanted) else { continue };
+            let Some(version) = self.version(&path, wanted).filter(fits) else { continue };
             if best.as_ref().is_none_or(|best| best.version < version) {
                 best = Some(self.tool(path, version));
             }
         }
+        best
+    }
+
+    /// Finds the newest version of a program that does; of equal ones the first.
+    pub(crate) fn find(&self, wanted: &Wanted<'_>) -> Result<Tool, EngineError> {
         let names = wanted.names.join(" or ");
-        let Some(best) = best else {
+        let Some(best) = self.newest(wanted, &|_| true) else {
             return Err(EngineError::Missing {
                 what: format!("the program {names}"),
                 remedy: format!(

@@ -34,6 +34,7 @@ pub(crate) fn try_take(
         kind: if previous.is_some() { BackupKind::Incremental } else { BackupKind::Full },
         backup_type: BackupType::default(),
         previous,
+        chain: "test",
         staging: staging.path(),
         own_directories: &[],
         cancel,

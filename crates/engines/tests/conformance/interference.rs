@@ -50,6 +50,10 @@ impl Sink for Interfering<'_> {
         self.inner.enter(directory)
     }
 
+    fn enter_after(&mut self, directory: Entry, before: &[u8]) -> Result<(), SinkError> {
+        self.inner.enter_after(directory, before)
+    }
+
     fn leave(&mut self) -> Result<(), SinkError> {
         self.inner.leave()
     }
@@ -103,6 +107,10 @@ impl BackupReader for Broken<'_> {
 
     fn extract(&self, _: &Path, _: bool) -> Result<ExtractReport, SinkError> {
         Err(SinkError("the repository is damaged".into()))
+    }
+
+    fn extract_below(&self, _: &[u8], target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError> {
+        self.extract(target, overwrite)
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct MemoryBackup {
     pub(crate) unreadable: Vec<(String, String)>,
     pub(crate) page_bytes: Option<u32>,
     current: Vec<Vec<u8>>,
+    /// Where what is carried is looked for: the same directories under the names that they had.
+    before: Vec<Vec<u8>>,
     /// What an incremental goes on from.
     pub(crate) previous: Option<Box<Self>>,
 }
@@ -39,13 +41,20 @@ impl MemoryBackup {
 
 impl Sink for MemoryBackup {
     fn enter(&mut self, directory: Entry) -> Result<(), SinkError> {
+        let before = directory.name.clone();
+        self.enter_after(directory, &before)
+    }
+
+    fn enter_after(&mut self, directory: Entry, before: &[u8]) -> Result<(), SinkError> {
         let name = directory.name.clone();
         self.add(directory, Vec::new());
         self.current.push(name);
+        self.before.push(before.to_vec());
         Ok(())
     }
 
     fn leave(&mut self) -> Result<(), SinkError> {
+        self.before.pop().expect("a directory was entered");
         self.current.pop().expect("a directory was entered");
         Ok(())
     }
@@ -74,13 +83,17 @@ impl Sink for MemoryBackup {
     }
 
     fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
-        let path = [self.current.as_slice(), &[name.to_vec()]].concat().join(&b'/');
+        let path_in = |place: &[Vec<u8>]| [place, &[name.to_vec()]].concat().join(&b'/');
+        let (path, new) = (path_in(&self.before), path_in(&self.current));
         let below = [path.as_slice(), b"/"].concat();
         let before = self.previous.iter().flat_map(|previous| &previous.entries);
-        let carried: Vec<_> = before
+        let mut carried: Vec<_> = before
             .filter(|(listed, _)| listed.path == path || listed.path.starts_with(&below))
             .cloned()
             .collect();
+        for (listed, _) in &mut carried {
+            listed.path.splice(..path.len(), new.iter().copied());
+        }
         let is_there = !carried.is_empty();
         self.entries.extend(carried);
         Ok(is_there)
@@ -109,6 +122,17 @@ impl BackupReader for MemoryBackup {
         let found = self.entries.iter().find(|(listed, _)| listed.path == path);
         let (_, bytes) = found.ok_or_else(|| SinkError("no such file in the backup".into()))?;
         Ok(Box::new(bytes.as_slice()))
+    }
+
+    fn extract_below(&self, path: &[u8], target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError> {
+        let below = [path, b"/"].concat();
+        let mut part = Self::default();
+        for (listed, bytes) in &self.entries {
+            if let Some(path) = listed.path.strip_prefix(below.as_slice()) {
+                part.entries.push((ListedEntry { path: path.to_vec(), ..listed.clone() }, bytes.clone()));
+            }
+        }
+        part.extract(target, overwrite)
     }
 
     fn extract(&self, target: &Path, _overwrite: bool) -> Result<ExtractReport, SinkError> {

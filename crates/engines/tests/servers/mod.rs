@@ -83,6 +83,7 @@ impl Bench {
             kind,
             backup_type: BackupType::Backup,
             previous,
+            chain: "test",
             staging: staging.path(),
             own_directories: &[],
             cancel: &self.cancel,

@@ -168,9 +168,17 @@ impl BackupWriter {
     /// # Errors
     /// Why the backup stopped.
     pub fn enter(&mut self, directory: Entry) -> Result<(), RepositoryError> {
+        let before = directory.name.clone();
+        self.enter_after(directory, &before)
+    }
+
+    /// Goes down into a directory that goes on from the one of another name at the same place of the parent.
+    ///
+    /// # Errors
+    /// Why the backup stopped.
+    pub fn enter_after(&mut self, directory: Entry, before: &[u8]) -> Result<(), RepositoryError> {
         let level = self.level()?;
-        let before =
-            level.before.as_mut().and_then(|tree| tree.find(&directory.name)).and_then(|node| node.subtree);
+        let before = level.before.as_mut().and_then(|tree| tree.find(before)).and_then(|node| node.subtree);
         let below = Directory::below(&level.directory, directory);
         add(&self.session.statistics.directories, 1);
         let there = before.is_some();

@@ -5,6 +5,7 @@ use crate::derivation::same_name;
 use crate::error::{ErrorKind, ServiceError};
 use crate::identity::TaskKey;
 use crate::plan::{Plan, Written};
+use crate::release;
 use crate::stored;
 use crate::tasks::derived;
 use crate::tasks::draft::{meant, merged};
@@ -118,5 +119,6 @@ pub(crate) async fn delete(core: &Arc<Core>, database: &str, id: u64) -> Result<
         catalog.exceptions.remove(&key);
     }
     core.reschedule(std::iter::once(&key));
+    release::chains(core, &plan, &[key]);
     Ok(Stored { name: plan.name().to_owned(), revision, task_id: id })
 }

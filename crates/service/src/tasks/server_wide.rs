@@ -6,6 +6,7 @@ use crate::error::{ErrorKind, ServiceError};
 use crate::identity::{TaskKey, TaskUid};
 use crate::plan::{Plan, Written};
 use crate::record::{self, Exception};
+use crate::release;
 use crate::stored;
 use crate::tasks::draft::{Meant, meant, merged};
 use crate::tasks::{Stored, naming, same_moments, same_reach};
@@ -253,7 +254,7 @@ pub(crate) async fn toggle(core: &Arc<Core>, uid: TaskUid, disable: bool) -> Res
 /// Deletes a task, and what is remembered of it for each database; backups stay.
 pub(crate) async fn delete(core: &Arc<Core>, uid: TaskUid) -> Result<Stored, ServiceError> {
     let _writer = core.writer.lock().await;
-    let (name, task_id, keys) = {
+    let (name, plan, keys) = {
         let catalog = core.catalog();
         let Some(plan) = catalog.plan(uid) else { return Err(gone()) };
         let of_it = |key: &&TaskKey| key.task == uid;
@@ -261,7 +262,7 @@ pub(crate) async fn delete(core: &Arc<Core>, uid: TaskUid) -> Result<Stored, Ser
             catalog.statuses.keys().chain(catalog.exceptions.keys()).filter(of_it).cloned().collect();
         keys.sort();
         keys.dedup();
-        (plan.name().to_owned(), plan.periodic().task_id, keys)
+        (plan.name().to_owned(), Arc::clone(plan), keys)
     };
     let mut writes = stored::removal(uid);
     writes.extend(keys.iter().flat_map(forgotten));
@@ -275,7 +276,8 @@ pub(crate) async fn delete(core: &Arc<Core>, uid: TaskUid) -> Result<Stored, Ser
         }
     }
     core.reschedule_task(uid);
-    Ok(Stored { name, revision, task_id })
+    release::chains(core, &plan, &keys);
+    Ok(Stored { name, revision, task_id: plan.periodic().task_id })
 }
 
 fn gone() -> ServiceError {

@@ -2,7 +2,7 @@
 
 use crate::destination::{Destination, Target};
 use crate::error::ServiceError;
-use crate::identity::TaskUid;
+use crate::identity::{self, TaskUid};
 use crate::job::{Done, GoodBackup, Verdict};
 use crate::limits::Limits;
 use crate::retention::Policy;
@@ -294,12 +294,14 @@ impl Backup {
         let mut writer = BackupWriter::start(&targets, options, cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();
         source.exclude.extend(self.settings.exclude.iter().cloned());
+        let chain = identity::chain(&order.site.identifier, self.task, &self.database.name);
         let job = BackupJob {
             source: &source,
             database: &self.database,
             kind,
             backup_type: self.settings.backup.backup_type,
             previous: previous.as_ref().map(|(_, report)| report),
+            chain: &chain,
             staging: staging.path(),
             own_directories: &order.site.own_directories,
             cancel,
@@ -310,21 +312,21 @@ impl Backup {
         let report = engine.backup(&job, &mut WriterSink { writer: &mut writer, gate })?;
         let mut suspicion = None;
         let summary = writer.finish_with(|unreadable| {
-            suspicion = self.suspicion(order, parts);
+            suspicion = self.suspicion(order, parts, &report);
             self.seal(&report, unreadable, suspicion.is_some())
         })?;
         Ok(Written { report, summary, suspicion })
     }
 
     /// Holds what was read against the last good backup of the first destination that has one.
-    fn suspicion(&self, order: &Order, parts: &[Part]) -> Option<String> {
+    fn suspicion(&self, order: &Order, parts: &[Part], report: &BackupReport) -> Option<String> {
         if self.taken_as_it_is {
             return None;
         }
-        let before = parts.iter().find_map(|part| part.last_good(order)?.snapshot.summary.as_ref())?;
+        let before = parts.iter().find_map(|part| shrink::state(part.last_good(order)?))?;
         let counters = &order.live.counters;
-        let (files, bytes) = (counters.items_done.load(Relaxed), counters.bytes_done.load(Relaxed));
-        shrink::suspicion(before, files, bytes)
+        let now = (counters.items_done.load(Relaxed), counters.bytes_done.load(Relaxed));
+        shrink::suspicion(before, shrink::without(now, report.history()))
     }
 
     /// Returns what is written on the snapshot in the end.

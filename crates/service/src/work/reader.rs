@@ -84,7 +84,23 @@ impl BackupReader for SnapshotReader<'_> {
     }
 
     fn extract(&self, target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError> {
-        let options = RestoreOptions { overwrite, ..RestoreOptions::default() };
+        self.extract_part(None, target, overwrite)
+    }
+
+    fn extract_below(&self, path: &[u8], target: &Path, overwrite: bool) -> Result<ExtractReport, SinkError> {
+        self.extract_part(Some(path.to_vec()), target, overwrite)
+    }
+}
+
+impl SnapshotReader<'_> {
+    /// Writes a directory of the backup, or all of it.
+    fn extract_part(
+        &self,
+        path: Option<Vec<u8>>,
+        target: &Path,
+        overwrite: bool,
+    ) -> Result<ExtractReport, SinkError> {
+        let options = RestoreOptions { path, overwrite, ..RestoreOptions::default() };
         let (cancel, counters) = (self.cancel, self.counters);
         let summary = restore_from(&self.repositories, self.snapshot, target, &options, cancel, counters)
             .map_err(passed_on)?;

@@ -3,7 +3,7 @@
 //! A disk that is not mounted leaves an empty directory behind, and a dump that broke off in silence is short: both look
 //! like success.
 
-use larder_repository::SnapshotSummary;
+use crate::work::vault::Found;
 
 /// Below this nothing is said of bytes: what is small may well halve.
 const LEAST_BYTES: u64 = 1 << 20;
@@ -11,9 +11,23 @@ const LEAST_BYTES: u64 = 1 << 20;
 /// Below this nothing is said of files, unless none is left.
 const LEAST_FILES: u64 = 20;
 
+/// Files and bytes.
+pub(crate) type Volume = (u64, u64);
+
+/// Says how much of a backup was read of the source then; nothing where it is not known.
+pub(crate) fn state(found: &Found) -> Option<Volume> {
+    let summary = found.snapshot.summary.as_ref()?;
+    let all = (summary.total_files_processed, summary.total_bytes_processed);
+    Some(without(all, found.note().report.history()))
+}
+
+/// Takes away older states that are kept beside the present one: they come and go with a chain of incrementals.
+pub(crate) const fn without(all: Volume, history: Volume) -> Volume {
+    (all.0.saturating_sub(history.0), all.1.saturating_sub(history.1))
+}
+
 /// Says in the middle of a sentence what is suspicious of a backup with so many files and bytes after an earlier one.
-pub(crate) fn suspicion(before: &SnapshotSummary, files: u64, bytes: u64) -> Option<String> {
-    let (files_before, bytes_before) = (before.total_files_processed, before.total_bytes_processed);
+pub(crate) fn suspicion((files_before, bytes_before): Volume, (files, bytes): Volume) -> Option<String> {
     let less_than_half = |now: u64, before: u64| now < before.div_ceil(2);
     if files == 0 && files_before > 0 {
         return Some(format!("it is empty, and the last good one has {files_before} files"));
@@ -32,12 +46,13 @@ mod tests {
     use super::*;
 
     fn said(before: (u64, u64), now: (u64, u64)) -> bool {
-        let summary = SnapshotSummary {
-            total_files_processed: before.0,
-            total_bytes_processed: before.1,
-            ..SnapshotSummary::default()
-        };
-        suspicion(&summary, now.0, now.1).is_some()
+        suspicion(before, now).is_some()
+    }
+
+    #[test]
+    fn older_states_beside_the_present_one_are_no_part_of_it() {
+        assert_eq!(without((30, 300 << 20), (20, 290 << 20)), (10, 10 << 20));
+        assert!(!said(without((30, 300 << 20), (20, 290 << 20)), (10, 10 << 20)));
     }
 
     #[test]

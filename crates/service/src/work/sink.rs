@@ -44,6 +44,10 @@ impl Sink for WriterSink<'_> {
         passed_on(self.writer.enter(directory))
     }
 
+    fn enter_after(&mut self, directory: Entry, before: &[u8]) -> Result<(), SinkError> {
+        passed_on(self.writer.enter_after(directory, before))
+    }
+
     fn leave(&mut self) -> Result<(), SinkError> {
         passed_on(self.writer.leave())
     }

@@ -13,8 +13,10 @@ use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
 use crate::walk::{Walk, unusable};
 use larder_model::{Database, EngineKind, Source};
+pub(crate) use compare::count_files;
 pub(crate) use metadata::MetadataReader;
 use source::TreeSource;
+pub(crate) use source::open_regular;
 use std::path::{Path, PathBuf};
 
 /// Backs up a directory as one database.

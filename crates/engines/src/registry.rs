@@ -1,5 +1,6 @@
 //! Which engine knows which kind of source.
 
+use crate::bucket::{Bucket, Buckets};
 use crate::command::Command;
 use crate::couchdb::Couchdb;
 use crate::engine::{Engine, FoundSource};
@@ -22,6 +23,8 @@ pub struct Host {
     pub niceness: u8,
     /// Where the programs of sources of the engine `command` must lie; none may run where this is empty.
     pub command_directories: Vec<PathBuf>,
+    /// Certificates of authorities that are trusted besides the host's own list when a bucket is read, as PEM.
+    pub root_certificates: Vec<Vec<u8>>,
 }
 
 /// Every engine, ready for one host.
@@ -33,6 +36,7 @@ pub struct Engines {
     redis: Redis,
     couchdb: Couchdb,
     etcd: Etcd,
+    bucket: Bucket,
     command: Command,
     mariadb: Mariadb,
 }
@@ -50,6 +54,7 @@ impl Engines {
             redis: Redis::new(tools.clone()),
             couchdb: Couchdb,
             etcd: Etcd::new(tools.clone()),
+            bucket: Bucket::new(Buckets::new(&host.root_certificates)),
             command: Command::new(tools, &host.command_directories),
         }
     }
@@ -65,6 +70,7 @@ impl Engines {
             EngineKind::Redis => &self.redis,
             EngineKind::Couchdb => &self.couchdb,
             EngineKind::Etcd => &self.etcd,
+            EngineKind::Bucket => &self.bucket,
             EngineKind::Command => &self.command,
         }
     }

@@ -48,6 +48,13 @@ pub trait Sink {
     /// incremental goes on from; nothing of it is read. Says whether there is one.
     fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError>;
 
+    /// Takes over the file of this entry's name in the current directory as [`Sink::carry`] does, with the metadata that it has
+    /// there, where size, times and inode are the entry's. Says whether it did; what was not taken over is to be read.
+    fn carry_same(&mut self, entry: &Entry) -> Result<bool, SinkError> {
+        let _ = entry;
+        Ok(false)
+    }
+
     /// Adds a link, device, pipe or socket.
     fn special(&mut self, entry: Entry) -> Result<(), SinkError>;
 

@@ -4,7 +4,7 @@ mod listing;
 mod rules;
 mod sieve;
 
-pub(crate) use rules::LeftOut;
+pub(crate) use rules::{LeftOut, patterns};
 pub(crate) use sieve::{Sieve, below};
 
 use crate::error::EngineError;

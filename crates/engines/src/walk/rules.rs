@@ -169,7 +169,8 @@ impl Rules {
     }
 }
 
-fn patterns(lines: &[String]) -> Result<Gitignore, EngineError> {
+/// Reads exclusion patterns, each a line of a .gitignore file.
+pub(crate) fn patterns(lines: &[String]) -> Result<Gitignore, EngineError> {
     let mut builder = GitignoreBuilder::new("");
     let refused = |line: &str, cause: &ignore::Error| EngineError::Failed {
         action: format!("reading the exclusion pattern '{line}'"),

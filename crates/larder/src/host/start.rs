@@ -143,6 +143,7 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
             ),
             niceness: config.tool_niceness.unwrap_or(tools::NICENESS),
             command_directories: config.command_directories.clone(),
+            root_certificates: config.root_certificates.clone(),
         },
         ..defaults
     }

@@ -69,6 +69,10 @@ impl Sink for WriterSink<'_> {
         passed_on(self.writer.carry(name))
     }
 
+    fn carry_same(&mut self, entry: &Entry) -> Result<bool, SinkError> {
+        passed_on(self.writer.carry_same(entry))
+    }
+
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
         passed_on(self.writer.special(entry))
     }

@@ -206,6 +206,16 @@ pub(crate) fn has_steps(key: &str) -> bool {
     key.split('/').any(|part| matches!(part, "." | ".."))
 }
 
+/// Refuses a key that is nothing but such a part: however it is written, something else would be asked for.
+pub(crate) fn refuse_a_step_alone(key: &str) -> Result<(), String> {
+    match key {
+        "." | ".." => {
+            Err(format!("no client of HTTP can ask for the key '{key}' alone; copy it to another key"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

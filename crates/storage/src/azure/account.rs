@@ -2,7 +2,7 @@
 
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::{Address, Answer, Attempt, Client, encode, encode_path};
-use crate::objects::has_steps;
+use crate::objects::{has_steps, refuse_a_step_alone};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Builder;
@@ -70,6 +70,9 @@ impl Account {
 
     /// Begins a request for a blob.
     pub(super) fn blob(&self, method: Method, name: &str, query: &[(&str, &str)]) -> Begun {
+        if let Err(cause) = refuse_a_step_alone(name) {
+            return Begun(Err(cause));
+        }
         let path = if has_steps(name) { encode(name) } else { encode_path(name) };
         self.begin(method, &format!("/{path}"), query)
     }

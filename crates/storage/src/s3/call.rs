@@ -2,7 +2,7 @@
 
 use crate::error::StorageError;
 use crate::http::{Answer, Attempt};
-use crate::objects::has_steps;
+use crate::objects::{has_steps, refuse_a_step_alone};
 use crate::s3::bucket::Bucket;
 use crate::s3::explain;
 use bytes::Bytes;
@@ -155,6 +155,7 @@ impl Bucket {
             .map_err(|error| format!("the request cannot be signed: {error}"))?;
         // Signatures are made over the key as it is; on the way nobody must take a part of it for a step up.
         if has_steps(call.key) {
+            refuse_a_step_alone(call.key)?;
             parts.uri = self.place.uri_in_one_part(call.key, &call.query)?;
         }
         Ok(Request::from_parts(parts, body))

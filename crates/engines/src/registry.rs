@@ -21,6 +21,8 @@ pub struct Host {
     pub tool_directories: Vec<PathBuf>,
     /// Added to the niceness of the tools, 0 to 19.
     pub niceness: u8,
+    /// Whether the tools get the disk only when nobody else wants it; asks for the program `ionice`.
+    pub idle_disk: bool,
     /// Where the programs of sources of the engine `command` must lie; none may run where this is empty.
     pub command_directories: Vec<PathBuf>,
     /// Certificates of authorities that are trusted besides the host's own list when a bucket is read, as PEM.
@@ -47,7 +49,7 @@ impl Engines {
     pub fn new(host: &Host) -> Self {
         let tools = Tools::new(host);
         Self {
-            files: Files,
+            files: Files::new(tools.in_front(), &host.command_directories),
             sqlite: Sqlite,
             postgresql: Postgresql::new(tools.clone()),
             mariadb: Mariadb::new(tools.clone()),

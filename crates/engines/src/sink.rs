@@ -58,6 +58,12 @@ pub trait Sink {
     /// Adds a link, device, pipe or socket.
     fn special(&mut self, entry: Entry) -> Result<(), SinkError>;
 
+    /// Waits until every file that was added is read; nothing may be added afterwards. For those who must know that the source is
+    /// no longer needed.
+    fn settle(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Notes that something could not be read; the backup is kept, marked incomplete, and never counts as good.
     fn unreadable(&mut self, path: &str, cause: &str) -> Result<(), SinkError>;
 }

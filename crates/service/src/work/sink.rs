@@ -77,6 +77,10 @@ impl Sink for WriterSink<'_> {
         passed_on(self.writer.special(entry))
     }
 
+    fn settle(&mut self) -> Result<(), SinkError> {
+        passed_on(self.writer.settle())
+    }
+
     fn unreadable(&mut self, path: &str, cause: &str) -> Result<(), SinkError> {
         self.writer.unreadable(path, cause);
         Ok(())

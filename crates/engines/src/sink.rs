@@ -55,6 +55,13 @@ pub trait Sink {
         Ok(false)
     }
 
+    /// Waits until so many bytes of the source may be read, where reading is limited: for those who copy before they hand on. What
+    /// [`Sink::file`] and [`Sink::stream`] read waits by itself.
+    fn about_to_read(&mut self, bytes: u64) -> Result<(), SinkError> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// Adds a link, device, pipe or socket.
     fn special(&mut self, entry: Entry) -> Result<(), SinkError>;
 

@@ -23,6 +23,7 @@ pub use create::{create_sqlite, place_sqlite};
 use inspect::{Depth, Hashing, inspect};
 use larder_model::{Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
 use position::Position;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::BufReader;
@@ -63,8 +64,14 @@ impl Engine for Sqlite {
     fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError> {
         let path = path_of(&job.database.locator);
         let before = look_before(&path, job.staging)?;
-        let copier = Copier { path: &path, staging: job.staging, cancel: job.cancel, counters: job.counters };
-        let copy = copier.copy(&before)?;
+        let copy = {
+            let limited = RefCell::new(&mut *sink);
+            let pace = |bytes: u64| -> Result<(), EngineError> {
+                limited.borrow_mut().about_to_read(bytes).map_err(EngineError::from)
+            };
+            let (staging, cancel, counters) = (job.staging, job.cancel, job.counters);
+            Copier { path: &path, staging, cancel, counters, pace: &pace }.copy(&before)?
+        };
         job.counters.set_current(&format!("checking {}", shown_name(&path)));
         let found = inspect(&copy, &path, Depth::Pages, job.cancel)?;
         job.counters.set_current(&shown_name(&path));

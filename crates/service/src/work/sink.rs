@@ -73,6 +73,13 @@ impl Sink for WriterSink<'_> {
         passed_on(self.writer.carry_same(entry))
     }
 
+    fn about_to_read(&mut self, bytes: u64) -> Result<(), SinkError> {
+        match &self.gate {
+            Some(gate) => gate.pass_bytes(bytes).map_err(|error| SinkError(error.into())),
+            None => Ok(()),
+        }
+    }
+
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
         passed_on(self.writer.special(entry))
     }

@@ -1,6 +1,7 @@
 //! File trees: the engine `files`.
 
 mod compare;
+mod find;
 mod hooks;
 mod metadata;
 mod restore;
@@ -8,7 +9,7 @@ mod source;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    MissingRight, RestoreJob, RestoreReport,
+    FoundSource, MissingRight, RestoreJob, RestoreReport,
 };
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
@@ -59,6 +60,10 @@ impl Engine for Files {
         // A source of trees is one database, so it has the name that its owner gave the source.
         let suggested_name = source.name.as_str().to_owned();
         Ok(vec![FoundDatabase { suggested_name, locator: source.address.clone() }])
+    }
+
+    fn find(&self) -> Vec<FoundSource> {
+        find::find()
     }
 
     fn changed(&self, _: &Source, _: &Database, _: &str) -> Result<ChangeCheck, EngineError> {

@@ -13,6 +13,7 @@ mod error;
 mod etcd;
 mod files;
 mod held;
+mod listening;
 mod mariadb;
 mod postgresql;
 mod redis;

@@ -5,6 +5,7 @@ mod copy;
 mod create;
 mod discover;
 mod failure;
+mod find;
 mod header;
 mod inspect;
 mod position;
@@ -12,7 +13,7 @@ mod restore;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    RestoreJob, RestoreReport,
+    FoundSource, RestoreJob, RestoreReport,
 };
 use crate::error::EngineError;
 use crate::files::MetadataReader;
@@ -50,6 +51,10 @@ impl Engine for Sqlite {
         own_directories: &[PathBuf],
     ) -> Result<Vec<FoundDatabase>, EngineError> {
         discover::discover(source, own_directories)
+    }
+
+    fn find(&self) -> Vec<FoundSource> {
+        find::find()
     }
 
     fn changed(&self, _: &Source, database: &Database, position: &str) -> Result<ChangeCheck, EngineError> {

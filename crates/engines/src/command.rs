@@ -18,7 +18,9 @@ use crate::sink::{BackupReader, Sink};
 use crate::tool::Tools;
 use larder_model::{Cancel, Database, DatabaseName, EngineKind, Source};
 use plan::Plan;
-use run::{Limit, Printed};
+pub(crate) use plan::{Invocation, invocation};
+pub(crate) use run::Limit;
+use run::Printed;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

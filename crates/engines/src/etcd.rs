@@ -14,13 +14,14 @@ use crate::engine::{
     FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport,
 };
 use crate::error::EngineError;
+use crate::listening::listeners;
 use crate::sink::{BackupReader, Sink};
 use crate::tool::{ToolRun, Tools};
 use cluster::{Look, Member, number};
 use larder_model::{Database, DatabaseName, EngineKind, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -80,24 +81,12 @@ impl Engine for Etcd {
     }
 
     fn find(&self) -> Vec<FoundSource> {
-        let source = Source {
-            name: DatabaseName::from_lossy("etcd"),
-            engine: EngineKind::Etcd,
-            address: "http://127.0.0.1:2379".to_owned(),
-            password: None,
-            options: BTreeMap::new(),
-            exclude: Vec::new(),
-            default_excludes: true,
-            one_file_system: false,
-        };
-        // The version is told to everybody, whether users must sign in or not.
-        let told = crate::remote::quick_get("127.0.0.1:2379", "/version");
-        match told.as_ref().and_then(|told| told.get("etcdserver")).and_then(Value::as_str) {
-            Some(version) => {
-                vec![FoundSource { source, reason: format!("etcd {version} answers on 127.0.0.1:2379") }]
-            }
-            None => Vec::new(),
+        // Wherever a member was put; root alone sees that.
+        let mut ports: Vec<BTreeSet<u16>> = listeners(&["etcd"]).into_iter().map(|one| one.ports).collect();
+        if ports.is_empty() {
+            ports.push(BTreeSet::from([2379]));
         }
+        ports.iter().filter_map(|ports| ports.iter().find_map(|port| found_at(*port))).collect()
     }
 
     fn missing_rights(&self, source: &Source) -> Result<Vec<MissingRight>, EngineError> {
@@ -207,4 +196,16 @@ fn check_file(path: &Path) -> Result<(), EngineError> {
             length => check.update(buffer.get(..length).unwrap_or_default()),
         }
     }
+}
+
+/// Asks whether a member answers clients at a port.
+fn found_at(port: u16) -> Option<FoundSource> {
+    let place = format!("127.0.0.1:{port}");
+    // The version is told to everybody, whether users must sign in or not; but members tell it one another, too.
+    let told = crate::remote::quick_get(&place, "/version")?;
+    let version = told.get("etcdserver").and_then(Value::as_str)?;
+    crate::remote::quick_get(&place, "/health")?;
+    let name = DatabaseName::from_lossy("etcd");
+    let source = Source::new(name, EngineKind::Etcd, format!("http://{place}"));
+    Some(FoundSource { source, reason: format!("etcd {version} answers on {place}") })
 }

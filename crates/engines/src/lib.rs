@@ -4,6 +4,7 @@
 //! [`BackupReader`], and compares. It never sees a repository or a destination. Engines are blocking: the
 //! service runs each on a thread of its own.
 
+mod bucket;
 mod command;
 mod couchdb;
 mod dump;
@@ -12,6 +13,7 @@ mod error;
 mod etcd;
 mod files;
 mod held;
+mod listening;
 mod mariadb;
 mod postgresql;
 mod redis;
@@ -25,6 +27,7 @@ mod walk;
 mod watch;
 mod words;
 
+pub use bucket::Bucket;
 pub use command::Command;
 pub use couchdb::Couchdb;
 pub use engine::{

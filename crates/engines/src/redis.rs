@@ -18,6 +18,7 @@ use crate::engine::{
     FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, RestoreTarget,
 };
 use crate::error::EngineError;
+use crate::listening::listeners;
 use crate::sink::{BackupReader, Sink};
 use crate::tool::Tools;
 use connection::Connection;
@@ -69,6 +70,21 @@ impl Engine for Redis {
 
     fn find(&self) -> Vec<FoundSource> {
         let mut found = Vec::new();
+        // Wherever they were put; root alone sees that.
+        for listener in listeners(&["redis-server", "valkey-server", "keydb-server"]) {
+            if let Some(port) = listener.ports.iter().find(|port| answers_at(**port)) {
+                let address = format!("redis://127.0.0.1:{port}");
+                found.push(found_source(address, format!("a Redis server answers on 127.0.0.1:{port}")));
+            } else if let Some(path) = listener.sockets.iter().find_map(|path| path.to_str()) {
+                found.push(found_source(
+                    format!("unix://{path}"),
+                    format!("a Redis server has the socket {path}"),
+                ));
+            }
+        }
+        if !found.is_empty() {
+            return found;
+        }
         if answers_at(6379) {
             let address = "redis://127.0.0.1:6379".to_owned();
             found.push(found_source(address, "a Redis server answers on 127.0.0.1:6379".to_owned()));

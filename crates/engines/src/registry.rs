@@ -1,5 +1,6 @@
 //! Which engine knows which kind of source.
 
+use crate::bucket::{Bucket, Buckets};
 use crate::command::Command;
 use crate::couchdb::Couchdb;
 use crate::engine::{Engine, FoundSource};
@@ -20,8 +21,12 @@ pub struct Host {
     pub tool_directories: Vec<PathBuf>,
     /// Added to the niceness of the tools, 0 to 19.
     pub niceness: u8,
+    /// Whether the tools get the disk only when nobody else wants it; asks for the program `ionice`.
+    pub idle_disk: bool,
     /// Where the programs of sources of the engine `command` must lie; none may run where this is empty.
     pub command_directories: Vec<PathBuf>,
+    /// Certificates of authorities that are trusted besides the host's own list when a bucket is read, as PEM.
+    pub root_certificates: Vec<Vec<u8>>,
 }
 
 /// Every engine, ready for one host.
@@ -33,6 +38,7 @@ pub struct Engines {
     redis: Redis,
     couchdb: Couchdb,
     etcd: Etcd,
+    bucket: Bucket,
     command: Command,
     mariadb: Mariadb,
 }
@@ -43,13 +49,14 @@ impl Engines {
     pub fn new(host: &Host) -> Self {
         let tools = Tools::new(host);
         Self {
-            files: Files,
+            files: Files::new(tools.in_front(), &host.command_directories),
             sqlite: Sqlite,
             postgresql: Postgresql::new(tools.clone()),
             mariadb: Mariadb::new(tools.clone()),
             redis: Redis::new(tools.clone()),
             couchdb: Couchdb,
             etcd: Etcd::new(tools.clone()),
+            bucket: Bucket::new(Buckets::new(&host.root_certificates)),
             command: Command::new(tools, &host.command_directories),
         }
     }
@@ -65,6 +72,7 @@ impl Engines {
             EngineKind::Redis => &self.redis,
             EngineKind::Couchdb => &self.couchdb,
             EngineKind::Etcd => &self.etcd,
+            EngineKind::Bucket => &self.bucket,
             EngineKind::Command => &self.command,
         }
     }

@@ -55,8 +55,28 @@ pub trait Sink {
     /// incremental goes on from; nothing of it is read. Says whether there is one.
     fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError>;
 
+    /// Takes over the file of this entry's name in the current directory as [`Sink::carry`] does, with the metadata that it has
+    /// there, where size, times and inode are the entry's. Says whether it did; what was not taken over is to be read.
+    fn carry_same(&mut self, entry: &Entry) -> Result<bool, SinkError> {
+        let _ = entry;
+        Ok(false)
+    }
+
+    /// Waits until so many bytes of the source may be read, where reading is limited: for those who copy before they hand on. What
+    /// [`Sink::file`] and [`Sink::stream`] read waits by itself.
+    fn about_to_read(&mut self, bytes: u64) -> Result<(), SinkError> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// Adds a link, device, pipe or socket.
     fn special(&mut self, entry: Entry) -> Result<(), SinkError>;
+
+    /// Waits until every file that was added is read; nothing may be added afterwards. For those who must know that the source is
+    /// no longer needed.
+    fn settle(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Notes that something could not be read; the backup is kept, marked incomplete, and never counts as good.
     fn unreadable(&mut self, path: &str, cause: &str) -> Result<(), SinkError>;

@@ -5,6 +5,7 @@ mod copy;
 mod create;
 mod discover;
 mod failure;
+mod find;
 mod header;
 mod inspect;
 mod position;
@@ -12,7 +13,7 @@ mod restore;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    RestoreJob, RestoreReport,
+    FoundSource, RestoreJob, RestoreReport,
 };
 use crate::error::EngineError;
 use crate::files::MetadataReader;
@@ -24,6 +25,7 @@ use header::Header;
 use inspect::{Depth, Hashing, inspect};
 use larder_model::{Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
 use position::Position;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -55,6 +57,10 @@ impl Engine for Sqlite {
         discover::discover(source, own_directories)
     }
 
+    fn find(&self) -> Vec<FoundSource> {
+        find::find()
+    }
+
     fn changed(&self, _: &Source, database: &Database, position: &str) -> Result<ChangeCheck, EngineError> {
         let path = path_of(&database.locator);
         let now = Position::look(&path, None).map_err(|error| failure::file("reading", &path, error))?;
@@ -67,8 +73,14 @@ impl Engine for Sqlite {
     fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError> {
         let path = path_of(&job.database.locator);
         let before = look_before(&path, job.staging)?;
-        let copier = Copier { path: &path, staging: job.staging, cancel: job.cancel, counters: job.counters };
-        let copy = copier.copy(&before)?;
+        let copy = {
+            let limited = RefCell::new(&mut *sink);
+            let pace = |bytes: u64| -> Result<(), EngineError> {
+                limited.borrow_mut().about_to_read(bytes).map_err(EngineError::from)
+            };
+            let (staging, cancel, counters) = (job.staging, job.cancel, job.counters);
+            Copier { path: &path, staging, cancel, counters, pace: &pace }.copy(&before)?
+        };
         job.counters.set_current(&shown_name(&path));
         // The check reads as much as the backup does, and both read a copy that nobody changes.
         let is_damaged = AtomicBool::new(false);

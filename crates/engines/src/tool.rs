@@ -15,6 +15,7 @@ mod tests;
 mod version;
 
 pub(crate) use checked::{CheckedStream, Completeness};
+pub(crate) use complaint::told;
 pub(crate) use failure::{ToolFailure, ToolTrouble};
 pub(crate) use find::{Tool, Tools, Wanted};
 pub(crate) use run::{RunAs, ToolRun};

@@ -1,10 +1,12 @@
 //! Goes through a directory tree in a fixed order, relative to open directories, and leaves out what is to be left out.
 
 mod listing;
+mod mounts;
 mod rules;
 mod sieve;
 
-pub(crate) use rules::LeftOut;
+pub(crate) use mounts::CLOUD_MOUNTS;
+pub(crate) use rules::{LeftOut, patterns};
 pub(crate) use sieve::{Sieve, below};
 
 use crate::error::EngineError;
@@ -157,6 +159,11 @@ fn step(
         Ok(directory) => directory,
         Err(error) => return visitor.unreadable(shown, error).map(|()| None),
     };
+    let relative = path.get(root_length + 1..).unwrap_or_default();
+    // Before it is looked at: where the other side is gone, already that may never end.
+    if rules.is_mounted_elsewhere(relative) {
+        return Ok(None);
+    }
     let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => {
@@ -165,7 +172,6 @@ fn step(
         }
         Err(error) => return visitor.unreadable(shown, error).map(|()| None),
     };
-    let relative = path.get(root_length + 1..).unwrap_or_default();
     let verdict = rules.judge(relative, name.to_bytes(), &stat);
     let place = Place { directory, name, path };
     match verdict {

@@ -8,7 +8,7 @@ use larder_engines::{
 };
 use larder_model::task::BackupType;
 use larder_model::{BackupKind, Cancel, Counters, Database, EngineKind, Source};
-use larder_testbed::{TempDir, TreeShape, compare_trees};
+use larder_testbed::{SmallDisk, TempDir, TreeShape, compare_trees};
 use memory::{MemoryBackup, database, source};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -46,7 +46,7 @@ fn try_backup(
         cancel,
         counters: &counters,
     };
-    let report = Files.backup(&job, &mut sink)?;
+    let report = Files::default().backup(&job, &mut sink)?;
     let files =
         sink.entries.iter().filter(|(listed, _)| listed.entry.kind != larder_model::EntryKind::Directory);
     assert_eq!(counters.items_total.load(Ordering::Relaxed), files.count() as u64);
@@ -66,11 +66,11 @@ fn restore_job<'a>(target: &'a Path, report: &'a BackupReport, cancel: &'a Cance
 
 fn compare(database: &Database, report: &BackupReport, sink: &MemoryBackup, target: &Path) -> Comparison {
     let (restored, cancel) = (RestoreTarget::Path(target), &Cancel::new());
-    Files.compare(&CompareJob { source: None, database, report, restored, cancel }, sink).unwrap()
+    Files::default().compare(&CompareJob { source: None, database, report, restored, cancel }, sink).unwrap()
 }
 
 fn restore(sink: &MemoryBackup, report: &BackupReport, target: &Path) {
-    let done = Files.restore(&restore_job(target, report, &Cancel::new()), sink).unwrap();
+    let done = Files::default().restore(&restore_job(target, report, &Cancel::new()), sink).unwrap();
     assert!(done.messages.is_empty(), "{:?}", done.messages);
 }
 
@@ -191,7 +191,7 @@ fn a_tree_that_is_gone_is_missing_and_never_an_empty_backup() {
     fs::remove_dir(directory.join("tree")).unwrap();
     let error = try_backup(&source, &[], &Cancel::new()).unwrap_err();
     assert!(matches!(error, EngineError::Missing { .. }), "{error}");
-    assert!(matches!(Files.discover(&source, &[]), Err(EngineError::Missing { .. })));
+    assert!(matches!(Files::default().discover(&source, &[]), Err(EngineError::Missing { .. })));
 }
 
 #[test]
@@ -250,7 +250,8 @@ fn a_tree_that_is_replaced_while_it_is_read_fails_the_backup() {
         cancel: &Cancel::new(),
         counters: &Counters::default(),
     };
-    let error = Files.backup(&job, &mut Swapping(&directory, MemoryBackup::default())).unwrap_err();
+    let error =
+        Files::default().backup(&job, &mut Swapping(&directory, MemoryBackup::default())).unwrap_err();
     assert!(error.to_string().contains("replaced"), "{error}");
 }
 
@@ -297,10 +298,10 @@ fn a_target_that_holds_something_is_left_alone_unless_said_otherwise() {
     fs::write(target.join("precious"), "y").unwrap();
     let cancel = Cancel::new();
     let mut job = restore_job(&target, &report, &cancel);
-    assert!(matches!(Files.restore(&job, &sink), Err(EngineError::TargetNotEmpty { .. })));
+    assert!(matches!(Files::default().restore(&job, &sink), Err(EngineError::TargetNotEmpty { .. })));
     assert!(!target.join("file").exists());
     job.overwrite = true;
-    Files.restore(&job, &sink).unwrap();
+    Files::default().restore(&job, &sink).unwrap();
     assert_eq!(fs::read_to_string(target.join("precious")).unwrap(), "y");
 }
 
@@ -337,8 +338,24 @@ fn damage_in_a_restored_tree_is_found_and_changes_of_the_source_are_told_apart()
 #[test]
 fn discovery_gives_the_tree_the_name_of_its_source() {
     let (directory, source) = tree();
-    let found = Files.discover(&source, &[]).unwrap();
+    let found = Files::default().discover(&source, &[]).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].suggested_name, source.name.as_str());
     assert_eq!(found[0].locator, directory.join("tree").to_str().unwrap());
+}
+
+#[test]
+fn another_disk_below_the_tree_is_read_unless_the_source_stays_on_its_own_and_is_then_said_so() {
+    let (directory, mut source) = tree();
+    fs::create_dir(directory.join("tree/disk")).unwrap();
+    // Only root may mount; elsewhere there is nothing to see.
+    let Some(_disk) = SmallDisk::mount(&directory.join("tree/disk"), 1) else { return };
+    write(&directory, "disk/there", "x");
+    write(&directory, "here", "x");
+    assert!(!source.one_file_system, "unless said otherwise");
+    assert_eq!(backup(&source).0.names(), ["disk", "disk/there", "here"]);
+    source.one_file_system = true;
+    let (sink, report) = backup(&source);
+    assert_eq!(sink.names(), ["disk", "here"]);
+    assert_eq!(report.messages, ["left out because it is on another file system: 1 entry (disk)"]);
 }

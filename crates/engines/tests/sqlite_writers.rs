@@ -206,7 +206,7 @@ fn reading_the_files_meanwhile_takes_no_lock_away() {
                         cancel: &done,
                         counters: &Counters::default(),
                     };
-                    match larder_engines::Files.backup(&tree, &mut MemoryBackup::default()) {
+                    match larder_engines::Files::default().backup(&tree, &mut MemoryBackup::default()) {
                         Ok(_) | Err(EngineError::Canceled(_)) => {}
                         Err(error) => panic!("{error}"),
                     }

@@ -26,13 +26,15 @@ pub enum EngineKind {
     Couchdb,
     /// An etcd cluster.
     Etcd,
+    /// The objects of a bucket.
+    Bucket,
     /// What a program prints.
     Command,
 }
 
 impl EngineKind {
     /// Every kind that there is an engine for, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Files,
         Self::Sqlite,
         Self::Postgresql,
@@ -40,6 +42,7 @@ impl EngineKind {
         Self::Redis,
         Self::Couchdb,
         Self::Etcd,
+        Self::Bucket,
         Self::Command,
     ];
 
@@ -54,6 +57,7 @@ impl EngineKind {
             Self::Redis => "redis",
             Self::Couchdb => "couchdb",
             Self::Etcd => "etcd",
+            Self::Bucket => "bucket",
             Self::Command => "command",
         }
     }
@@ -70,6 +74,7 @@ impl EngineKind {
             "redis" | "rediss" | "unix" => Some(Self::Redis),
             "couchdb" | "couchdbs" | "http" | "https" => Some(Self::Couchdb),
             "etcd" | "etcds" => Some(Self::Etcd),
+            "s3" | "azure" | "gcs" | "gs" => Some(Self::Bucket),
             "command" => Some(Self::Command),
             _ => None,
         }
@@ -112,7 +117,8 @@ pub struct Source {
     pub engine: EngineKind,
     /// Where it is. For `files` the directory that is one database, and for `sqlite` a database file, or a directory in
     /// which every SQLite file found is a database: absolute paths. For a server its address without a password:
-    /// `postgresql://backup@127.0.0.1:5432`. For `command` the program with its arguments.
+    /// `postgresql://backup@127.0.0.1:5432`. For `bucket` the bucket and the folder in it: `s3://assets/img`. For `command` the
+    /// program with its arguments.
     #[serde(alias = "Path")]
     pub address: String,
     /// The password for the address, where the engine asks for one.
@@ -228,7 +234,7 @@ mod tests {
         let error = "oracle".parse::<EngineKind>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "'oracle' is not an engine; the engines are files, sqlite, postgresql, mariadb, redis, couchdb, etcd, command"
+            "'oracle' is not an engine; the engines are files, sqlite, postgresql, mariadb, redis, couchdb, etcd, bucket, command"
         );
         assert!(EngineKind::ALL.iter().all(|kind| kind.as_str().parse() == Ok(*kind)));
     }

@@ -110,3 +110,42 @@ fn without_a_backup_before_there_is_nothing_to_carry() {
     let repository = bench.create(Arc::new(MemoryStorage::new()));
     assert!(!bench.writer(&[repository], bench.options()).carry(b"base").unwrap());
 }
+
+#[test]
+fn a_file_that_is_the_same_is_taken_over_with_the_words_that_it_has_there() {
+    let bench = Bench::new();
+    let (repository, restic) = bench.local("repository");
+    let targets = std::slice::from_ref(&repository);
+    let worded = |name: &str, bytes: u64| {
+        let mut entry = file_entry(name, bytes);
+        entry.metadata.inode = 7;
+        entry.metadata.xattrs = vec![(b"user.type".to_vec(), b"image/png".to_vec())];
+        entry
+    };
+    let mut writer = bench.writer(targets, bench.options());
+    assert!(!writer.carry_same(&worded("a", 4)).unwrap());
+    writer.file(worded("a", 4), content(b"rows".to_vec())).unwrap();
+    writer.file(worded("b", 4), content(b"rows".to_vec())).unwrap();
+    writer.finish(Seal::default()).unwrap();
+    let mut writer = bench.writer(targets, bench.options());
+    let bare = |name: &str, inode: u64| {
+        let mut entry = worded(name, 4);
+        (entry.metadata.inode, entry.metadata.xattrs) = (inode, Vec::new());
+        entry
+    };
+    assert!(writer.carry_same(&bare("a", 7)).unwrap());
+    assert!(!writer.carry_same(&bare("b", 8)).unwrap(), "another inode is another file");
+    assert!(!writer.carry_same(&bare("c", 7)).unwrap());
+    let summary = writer.finish(Seal::default()).unwrap();
+    assert_eq!((summary.files, summary.files_unchanged, summary.bytes_read), (1, 1, 0));
+    restic.check_read_data();
+    let ask = |arguments: [&str; 3]| {
+        let output = restic.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let snapshot = ask(["cat", "snapshot", &summary.targets[0].snapshot.as_ref().unwrap().0]);
+    let tree = snapshot.split("\"tree\": \"").nth(1).unwrap().split('"').next().unwrap();
+    let nodes = ask(["cat", "blob", tree]);
+    assert!(nodes.contains("\"a\"") && nodes.contains("user.type"), "{nodes}");
+}

@@ -83,9 +83,15 @@ pub(crate) async fn find(core: &Arc<Core>) -> Result<Vec<FoundSource>, ServiceEr
         tokio::task::spawn_blocking(move || engines.find()).await.map_err(|error| fault(&error))?;
     let catalog = core.catalog();
     let known = |found: &Source| {
-        catalog.sources.values().any(|one| one.engine == found.engine && one.address == found.address)
+        // Two servers may differ in nothing but an option: the socket that each has.
+        let has =
+            |one: &Source| found.options.iter().all(|(name, value)| one.options.get(name) == Some(value));
+        let same = |one: &&Source| one.engine == found.engine && one.address == found.address;
+        catalog.sources.values().filter(same).any(has)
     };
-    found.retain(|one| !known(&one.source));
+    let own = core.own_directories();
+    let is_own = |address: &str| own.iter().any(|directory| Path::new(address).starts_with(directory));
+    found.retain(|one| !known(&one.source) && !is_own(&one.source.address));
     let mut taken: HashSet<String> =
         catalog.sources.keys().map(|name| name.as_str().to_lowercase()).collect();
     for one in &mut found {

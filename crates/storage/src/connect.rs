@@ -1,12 +1,13 @@
 //! From what a task says of a destination to the destination itself.
 
-use crate::azure::Azure;
+use crate::azure::{Azure, AzureObjects};
 use crate::error::{StorageError, StorageErrorKind};
 use crate::ftp::Ftp;
-use crate::google::GoogleCloud;
+use crate::google::{GoogleCloud, GoogleObjects};
 use crate::http::Client;
 use crate::local::Local;
-use crate::s3::S3;
+use crate::objects::ObjectStore;
+use crate::s3::{S3, S3Objects};
 use crate::sftp::Sftp;
 use crate::storage::Storage;
 use crate::webdav::WebDav;
@@ -66,6 +67,22 @@ impl Connector {
                 block,
                 "this version does not write to vaults; use S3Settings with the storage class Glacier or DeepArchive",
             )),
+        }
+    }
+}
+
+impl Connector {
+    /// Opens the bucket that a block names, with the objects that somebody else keeps there; nothing is asked of it yet. The
+    /// block's folder is not heeded.
+    ///
+    /// # Errors
+    /// The block makes no sense, or is of a kind that has no buckets.
+    pub fn objects(&self, block: Block<'_>) -> Result<Arc<dyn ObjectStore>, StorageError> {
+        match block {
+            Block::S3(settings) => Ok(Arc::new(S3Objects::open(settings, self.http.clone())?)),
+            Block::Azure(azure) => Ok(Arc::new(AzureObjects::open(azure, self.http.clone())?)),
+            Block::GoogleCloud(google) => Ok(Arc::new(GoogleObjects::open(google, self.http.clone())?)),
+            _ => Err(refused(block, "it has no buckets")),
         }
     }
 }

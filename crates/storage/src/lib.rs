@@ -13,6 +13,7 @@ mod local;
 mod local_direct;
 mod local_file;
 mod local_list;
+mod objects;
 mod path;
 mod patient;
 mod prefix;
@@ -30,6 +31,7 @@ pub use error::{StorageError, StorageErrorKind};
 pub use folder::Folder;
 pub use ftp::Ftp;
 pub use local::Local;
+pub use objects::{META, ObjectBytes, ObjectHead, ObjectPage, ObjectStore, ObjectUpload, OpenObject};
 pub use patient::{
     AttemptLimits, BreakerSettings, CallKind, CallLimits, Patience, PatienceSettings, Patient, Standing,
     Traffic,

@@ -40,6 +40,8 @@ struct Object {
     data: Vec<u8>,
     generation: u64,
     class: String,
+    /// What its writer said about it.
+    said: Value,
 }
 
 #[derive(Debug)]
@@ -227,7 +229,7 @@ impl State {
         }
         self.generation += 1;
         let class = meta["storageClass"].as_str().unwrap_or("STANDARD").to_owned();
-        let object = Object { data, generation: self.generation, class };
+        let object = Object { data, generation: self.generation, class, said: meta.clone() };
         let said = describe(&name, &object);
         self.objects.insert(name, object);
         answer(&said)
@@ -237,6 +239,11 @@ impl State {
         let Some(object) = self.objects.get(name) else {
             return refusal(404, &format!("No such object: larder/{name}"));
         };
+        // One generation is asked for, and another is here.
+        let asked = request.value("generation").and_then(|asked| asked.parse::<u64>().ok());
+        if asked.is_some_and(|asked| asked != object.generation) {
+            return refusal(404, &format!("No such object: larder/{name}#{}", asked.unwrap_or_default()));
+        }
         if request.value("alt").as_deref() != Some("media") {
             return answer(&describe(name, object));
         }
@@ -274,10 +281,23 @@ impl State {
 }
 
 fn describe(name: &str, object: &Object) -> Value {
-    json!({
+    let mut described = json!({
         "kind": "storage#object", "name": name, "bucket": GcsFake::BUCKET, "size": object.data.len().to_string(),
         "generation": object.generation.to_string(), "md5Hash": md5(&object.data), "storageClass": object.class,
-    })
+    });
+    for name in [
+        "contentType",
+        "cacheControl",
+        "contentDisposition",
+        "contentEncoding",
+        "contentLanguage",
+        "metadata",
+    ] {
+        if !object.said[name].is_null() {
+            described[name] = object.said[name].clone();
+        }
+    }
+    described
 }
 
 /// Takes a body of two parts (RFC 2387) apart: what is said of the object, and the object.

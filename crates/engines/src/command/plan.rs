@@ -24,9 +24,9 @@ const MOST_SETTINGS: u64 = 1 << 20;
 
 /// A program with its arguments, permitted to run.
 #[derive(Clone, Debug)]
-pub(super) struct Invocation {
-    pub(super) program: PathBuf,
-    pub(super) arguments: Vec<String>,
+pub(crate) struct Invocation {
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
 }
 
 /// Everything that a source says.
@@ -85,7 +85,8 @@ impl Plan {
     }
 }
 
-fn invocation(what: &str, line: &str, directories: &[PathBuf]) -> Result<Invocation, EngineError> {
+/// Reads a line with a program and its arguments, and sees to it that it may run; `what` is what the line is called.
+pub(crate) fn invocation(what: &str, line: &str, directories: &[PathBuf]) -> Result<Invocation, EngineError> {
     let refused = |cause: &str| EngineError::Failed {
         action: format!("reading the {what}"),
         cause: cause.to_owned(),

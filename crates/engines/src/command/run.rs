@@ -22,7 +22,7 @@ pub(super) const REMEDY: &str = "run it by hand as the user that Larder runs as,
 
 /// Ends a program when its time is up, or when somebody asks for it.
 #[derive(Debug)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     cancel: Cancel,
     is_late: Arc<AtomicBool>,
     timeout: Option<Duration>,
@@ -31,7 +31,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn start(timeout: Option<Duration>, outer: &Cancel) -> io::Result<Self> {
+    pub(crate) fn start(timeout: Option<Duration>, outer: &Cancel) -> io::Result<Self> {
         let (cancel, is_late) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
         let (stop, stopped) = channel::<()>();
         let (inner, outer, late) = (cancel.clone(), outer.clone(), Arc::clone(&is_late));
@@ -50,6 +50,11 @@ impl Limit {
         Ok(Self { cancel, is_late, timeout, _stop: stop })
     }
 
+    /// Returns the flag that ends the program.
+    pub(crate) const fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
     /// Says a failure; a program that was ended here is said to have been late.
     fn explain(&self, failure: ToolFailure) -> String {
         match self.is_late.load(Ordering::Acquire) {
@@ -62,7 +67,7 @@ impl Limit {
     }
 
     /// Turns a failure into the error of an engine.
-    pub(super) fn into_error(self, failure: ToolFailure, action: &str, outer: &Cancel) -> EngineError {
+    pub(crate) fn into_error(self, failure: ToolFailure, action: &str, outer: &Cancel) -> EngineError {
         if outer.is_canceled() {
             return Canceled.into();
         }

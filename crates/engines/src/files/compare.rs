@@ -303,13 +303,23 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn count_entries(root: &Path) -> io::Result<u64> {
+    count_those(root, |_| true)
+}
+
+/// Counts what is no directory.
+pub(crate) fn count_files(root: &Path) -> io::Result<u64> {
+    count_those(root, |kind| !kind.is_dir())
+}
+
+fn count_those(root: &Path, counts: impl Fn(fs::FileType) -> bool) -> io::Result<u64> {
     let mut entries = 0;
     let mut pending: Vec<PathBuf> = vec![root.to_owned()];
     while let Some(directory) = pending.pop() {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            entries += 1;
-            if entry.file_type()?.is_dir() {
+            let kind = entry.file_type()?;
+            entries += u64::from(counts(kind));
+            if kind.is_dir() {
                 pending.push(entry.path());
             }
         }

@@ -124,7 +124,7 @@ impl Content for FileOnDisk {
 /// Opens a regular file for reading, without touching its access time where that is allowed.
 ///
 /// It neither follows a link nor waits for a pipe that was put in its place since it was listed.
-pub(super) fn open_regular(path: &Path) -> io::Result<CarefulFile> {
+pub(crate) fn open_regular(path: &Path) -> io::Result<CarefulFile> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let bytes = path.as_os_str().as_bytes();
     let opened = match rustix::fs::open(bytes, flags | OFlags::NOATIME, Mode::empty()) {

@@ -4,6 +4,7 @@ use super::client::Client;
 use super::{ACCOUNTS_LOCATOR, SERVER_LOCATOR};
 use crate::engine::{FoundDatabase, FoundSource};
 use crate::error::EngineError;
+use crate::listening::listeners;
 use larder_model::{DatabaseName, EngineKind, Source};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -75,9 +76,26 @@ pub(super) fn find() -> Vec<FoundSource> {
         },
         reason,
     };
+    let at_socket = |socket: &str| {
+        let options = BTreeMap::from([("Socket".to_owned(), socket.to_owned())]);
+        found("mariadb://root@localhost", options, format!("listens on {socket}"))
+    };
+    // Wherever they were put; root alone sees that.
+    let running = listeners(&["mariadbd", "mysqld"]).into_iter().filter_map(|listener| {
+        // The protocol of the second is another.
+        let mut sockets = listener.sockets.iter().filter_map(|path| path.to_str());
+        if let Some(socket) = sockets.find(|path| !path.ends_with("mysqlx.sock")) {
+            return Some(at_socket(socket));
+        }
+        let port = SocketAddr::from((Ipv4Addr::LOCALHOST, *listener.ports.first()?));
+        Some(found(&format!("mariadb://root@{port}"), BTreeMap::new(), format!("listens on {port}")))
+    });
+    let running: Vec<FoundSource> = running.collect();
+    if !running.is_empty() {
+        return running;
+    }
     if let Some(socket) = SOCKETS.iter().find(|socket| is_socket(Path::new(socket))) {
-        let options = BTreeMap::from([("Socket".to_owned(), (*socket).to_owned())]);
-        return vec![found("mariadb://root@localhost", options, format!("listens on {socket}"))];
+        return vec![at_socket(socket)];
     }
     let port = SocketAddr::from((Ipv4Addr::LOCALHOST, 3306));
     if TcpStream::connect_timeout(&port, PATIENCE).is_ok() {

@@ -32,6 +32,8 @@ pub(super) struct Copier<'a> {
     pub(super) staging: &'a Path,
     pub(super) cancel: &'a Cancel,
     pub(super) counters: &'a Counters,
+    /// Waits until so many bytes may be read.
+    pub(super) pace: &'a dyn Fn(u64) -> Result<(), EngineError>,
 }
 
 impl Copier<'_> {
@@ -109,6 +111,7 @@ impl Copier<'_> {
             if length == 0 {
                 return Ok(());
             }
+            (self.pace)(length as u64)?;
             let block = buffer.get(..length).unwrap_or_default();
             target.write_all(block).map_err(|error| file("writing", to, error))?;
         }
@@ -130,7 +133,7 @@ impl Copier<'_> {
         // A reader of a write-ahead database keeps its view while others write. Elsewhere it keeps them waiting, so
         // that is only done when they would not let the copy end otherwise.
         if mode != "wal" {
-            if self.step_through(&source, &mut empty_copy(target)?, RESTARTS)? {
+            if self.step_through(&source, &mut empty_copy(target)?, RESTARTS, true)? {
                 return Ok(());
             }
             fs::remove_file(target).map_err(|error| file("removing", target, error))?;
@@ -142,7 +145,7 @@ impl Copier<'_> {
                 let _ = source.execute_batch("ROLLBACK");
             })
         })?;
-        if self.step_through(&source, &mut copy, u32::MAX)? {
+        if self.step_through(&source, &mut copy, u32::MAX, mode == "wal")? {
             return Ok(());
         }
         Err(Copied::Failed(locked(self.path)))
@@ -160,18 +163,27 @@ impl Copier<'_> {
         Err(Copied::Failed(locked(self.path)))
     }
 
-    /// Copies page by page; false where writers made it begin anew too often.
+    /// Copies page by page; false where writers made it begin anew too often. It takes its time only where `paced`: not while
+    /// writers wait for its end.
     fn step_through(
         &self,
         source: &Connection,
         copy: &mut Connection,
         restarts: u32,
+        paced: bool,
     ) -> Result<bool, Copied> {
+        let ask =
+            |question: &str| self.with_lock(|| source.query_row(question, [], |row| row.get::<_, i32>(0)));
+        let (page_bytes, mut ahead) = (ask("PRAGMA page_size")?, ask("PRAGMA page_count")?);
         let backup = Backup::new(source, copy)?;
         let (mut least_remaining, mut restarted, mut waited) = (i32::MAX, 0, 0);
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         loop {
             self.cancel.check().map_err(EngineError::from)?;
+            if paced {
+                let bytes = i64::from(ahead.min(STEP_PAGES)) * i64::from(page_bytes);
+                (self.pace)(u64::try_from(bytes).unwrap_or_default())?;
+            }
             match backup.step(STEP_PAGES)? {
                 StepResult::Done => return Ok(true),
                 StepResult::More => {
@@ -183,6 +195,7 @@ impl Copier<'_> {
                         }
                     }
                     least_remaining = progress.remaining;
+                    ahead = progress.remaining;
                     let done = i64::from(progress.pagecount - progress.remaining) * 100;
                     let percent = done / i64::from(progress.pagecount.max(1));
                     self.counters.set_current(&format!("copying {name}, {percent} %"));

@@ -15,7 +15,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The usual endings of SQLite files: one that may not be read is taken for a database, so that its backup says so.
-const ENDINGS: [&[u8]; 6] = [b".db", b".db3", b".sqlite", b".sqlite3", b".s3db", b".sl3"];
+pub(super) const ENDINGS: [&[u8]; 6] = [b".db", b".db3", b".sqlite", b".sqlite3", b".s3db", b".sl3"];
 
 pub(super) fn discover(
     source: &Source,

@@ -53,7 +53,7 @@ fn tail_of(mut pipe: impl Read) -> Vec<u8> {
 }
 
 /// Writes complaints as one line, without the secrets.
-fn told(tail: &[u8], secrets: &[Secret]) -> String {
+pub(crate) fn told(tail: &[u8], secrets: &[Secret]) -> String {
     let mut text = String::from_utf8_lossy(tail).into_owned();
     for secret in secrets.iter().filter(|secret| !secret.expose().is_empty()) {
         text = text.replace(secret.expose(), "****");

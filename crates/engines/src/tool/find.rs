@@ -58,6 +58,8 @@ pub(crate) struct Tool {
     pub(super) search_path: OsString,
     /// Added to its niceness.
     pub(super) niceness: u8,
+    /// What makes it wait for the disk until nobody else wants it: the program `ionice`, where that is wanted and installed.
+    pub(super) ionice: Option<PathBuf>,
 }
 
 impl fmt::Display for Tool {
@@ -78,6 +80,7 @@ type Known = HashMap<(PathBuf, i64, i64, u64), Option<Version>>;
 pub(crate) struct Tools {
     directories: Arc<[PathBuf]>,
     niceness: u8,
+    idle_disk: bool,
     known: Arc<Mutex<Known>>,
 }
 
@@ -87,8 +90,14 @@ impl Tools {
         Self {
             directories: host.tool_directories.clone().into(),
             niceness: host.niceness,
+            idle_disk: host.idle_disk,
             known: Arc::default(),
         }
+    }
+
+    /// Returns the same programs, which do not step back behind others: for what starts something that others wait for.
+    pub(crate) fn in_front(&self) -> Self {
+        Self { niceness: 0, idle_disk: false, ..self.clone() }
     }
 
     /// Finds the newest of the versions of a program that are of one major version.
@@ -162,7 +171,8 @@ impl Tools {
 
     fn tool(&self, path: PathBuf, version: Version) -> Tool {
         let search_path = std::env::join_paths(self.directories.iter()).unwrap_or_default();
-        Tool { path, version, search_path, niceness: self.niceness }
+        let wanted = self.idle_disk.then(|| self.candidates(&["ionice"]).into_iter().next());
+        Tool { path, version, search_path, niceness: self.niceness, ionice: wanted.flatten() }
     }
 
     fn candidates(&self, names: &[&str]) -> Vec<PathBuf> {

@@ -50,7 +50,15 @@ impl Tool {
     pub(crate) fn start(&self, run: ToolRun) -> Result<Running, ToolFailure> {
         let failed = |trouble| ToolFailure { tool: self.to_string(), trouble, said: String::new() };
         let stream = |wanted: bool| if wanted { Stdio::piped() } else { Stdio::null() };
-        let mut command = Command::new(&self.path);
+        let mut command = match &self.ionice {
+            None => Command::new(&self.path),
+            // It becomes the program itself, with the same number; what it cannot set, it leaves (-t).
+            Some(ionice) => {
+                let mut command = Command::new(ionice);
+                command.args(["-t", "-c", "3", "--"]).arg(&self.path);
+                command
+            }
+        };
         command
             .args(&run.arguments)
             .env_clear()

@@ -164,3 +164,23 @@ fn a_program_is_fed_and_its_death_explains_a_broken_pipe() {
     let fed = (0..64).try_for_each(|_| running.feed(&[b'\n'; 1 << 16]));
     assert_eq!(fed.unwrap_err().to_string(), "refuse ended with the exit status 4, and said: no such table");
 }
+
+#[test]
+fn a_tool_gets_the_disk_only_when_nobody_else_wants_it_where_the_host_says_so() {
+    let place = TempDir::new();
+    let asks = |idle_disk: bool| {
+        let tools = Tools::new(&Host {
+            tool_directories: vec!["/usr/bin".into(), "/bin".into()],
+            niceness: 0,
+            idle_disk,
+            ..Host::default()
+        });
+        let path = program(place.path(), "dump", "ionice -p $$; echo $1").path;
+        let tools = [tools.at(&path), tools.in_front().at(&path)];
+        tools.map(|tool| said(&tool, ToolRun::new(&Cancel::new()).arg("--as it is")).unwrap())
+    };
+    let [tool, in_front] = asks(true);
+    assert_eq!(tool, "idle\n--as it is\n");
+    assert!(in_front.ends_with("\n--as it is\n") && !in_front.starts_with("idle"), "{in_front}");
+    assert!(!asks(false)[0].starts_with("idle"));
+}

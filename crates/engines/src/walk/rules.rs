@@ -2,6 +2,7 @@
 
 use super::Walk;
 use super::listing::Listing;
+use super::mounts::{CLOUD_MOUNTS, Mounts, Reason};
 use crate::error::EngineError;
 use crate::words::count;
 use ignore::Match;
@@ -68,6 +69,9 @@ pub(super) struct Rules {
     own_found: Tally,
     by_patterns: Tally,
     other_systems: Tally,
+    mounts: Mounts,
+    remote: Tally,
+    kernel: Tally,
     vanished: u64,
 }
 
@@ -97,6 +101,9 @@ impl Rules {
             own_found: Tally::default(),
             by_patterns: Tally::default(),
             other_systems: Tally::default(),
+            mounts: Mounts::below(walk.root, walk.source.options.get(CLOUD_MOUNTS).map(String::as_str))?,
+            remote: Tally::default(),
+            kernel: Tally::default(),
             vanished: 0,
         })
     }
@@ -104,6 +111,17 @@ impl Rules {
     /// Counts an entry that was listed but gone when it was looked at.
     pub(super) const fn note_vanished(&mut self) {
         self.vanished += 1;
+    }
+
+    /// Says whether something else is mounted here that is not gone into.
+    pub(super) fn is_mounted_elsewhere(&mut self, relative: &[u8]) -> bool {
+        let Some((reason, kind)) = self.mounts.at(relative) else { return false };
+        let shown = format!("{} is {kind}", String::from_utf8_lossy(relative));
+        match reason {
+            Reason::Remote => self.remote.add(shown.as_bytes()),
+            Reason::Kernel => self.kernel.add(shown.as_bytes()),
+        }
+        true
     }
 
     /// Decides about one entry by its path, name and metadata.
@@ -161,6 +179,14 @@ impl Rules {
         if let Some(words) = self.other_systems.words("entry", "entries") {
             messages.push(format!("left out because it is on another file system: {words}"));
         }
+        if let Some(words) = self.remote.words("directory", "directories") {
+            messages.push(format!(
+                "not backed up, for it is mounted from a bucket or another host: {words}; back it up where it is, or set the option {CLOUD_MOUNTS} to 'read'"
+            ));
+        }
+        if let Some(words) = self.kernel.words("view into the kernel", "views into the kernel") {
+            messages.push(format!("left out because it holds nobody's files: {words}"));
+        }
         if self.vanished > 0 {
             let words = count(self.vanished, "entry was", "entries were");
             messages.push(format!("{words} removed by somebody while the tree was read"));
@@ -169,7 +195,8 @@ impl Rules {
     }
 }
 
-fn patterns(lines: &[String]) -> Result<Gitignore, EngineError> {
+/// Reads exclusion patterns, each a line of a .gitignore file.
+pub(crate) fn patterns(lines: &[String]) -> Result<Gitignore, EngineError> {
     let mut builder = GitignoreBuilder::new("");
     let refused = |line: &str, cause: &ignore::Error| EngineError::Failed {
         action: format!("reading the exclusion pattern '{line}'"),

@@ -29,6 +29,9 @@ impl Sieve {
 
     /// Says whether something below the root is left out. Of what is gone already, only the path decides.
     pub(crate) fn leaves_out(&mut self, relative: &[u8], is_directory: bool) -> bool {
+        if self.rules.is_mounted_elsewhere(relative) {
+            return true;
+        }
         let found = rustix::fs::statat(&self.root, relative, AtFlags::SYMLINK_NOFOLLOW);
         let stat = found.unwrap_or_else(|_| {
             let kind = if is_directory { FileType::Directory } else { FileType::RegularFile };
@@ -56,11 +59,14 @@ impl Sieve {
         let (mut found, mut name) = (Vec::new(), Vec::new());
         while names.next(&mut name) {
             let Ok(name) = CStr::from_bytes_with_nul(&name) else { continue };
+            let path = below(relative, name.to_bytes());
+            if self.rules.is_mounted_elsewhere(&path) {
+                continue;
+            }
             let Ok(stat) = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
                 continue;
             }
-            let path = below(relative, name.to_bytes());
             if self.rules.judge(&path, name.to_bytes(), &stat) == Verdict::Take {
                 found.push(path);
             }

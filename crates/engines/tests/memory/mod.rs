@@ -20,11 +20,18 @@ pub(crate) struct MemoryBackup {
     current: Vec<Vec<u8>>,
     /// Where what is carried is looked for: the same directories under the names that they had.
     before: Vec<Vec<u8>>,
+    /// How many files were taken over because they are the same.
+    pub(crate) carried: u64,
     /// What an incremental goes on from.
     pub(crate) previous: Option<Box<Self>>,
 }
 
 impl MemoryBackup {
+    /// Makes one that goes on from another.
+    pub(crate) fn after(previous: Self) -> Self {
+        Self { previous: Some(Box::new(previous)), ..Self::default() }
+    }
+
     fn add(&mut self, entry: Entry, bytes: Vec<u8>) {
         let mut path = self.current.join(&b'/');
         if !path.is_empty() {
@@ -96,6 +103,20 @@ impl Sink for MemoryBackup {
         }
         let is_there = !carried.is_empty();
         self.entries.extend(carried);
+        Ok(is_there)
+    }
+
+    fn carry_same(&mut self, entry: &Entry) -> Result<bool, SinkError> {
+        let path = [self.current.as_slice(), std::slice::from_ref(&entry.name)].concat().join(&b'/');
+        let mut before = self.previous.iter().flat_map(|previous| &previous.entries);
+        let stamp = |entry: &Entry| {
+            (entry.metadata.size, entry.metadata.modified, entry.metadata.changed, entry.metadata.inode)
+        };
+        let same =
+            before.find(|(listed, _)| listed.path == path && stamp(&listed.entry) == stamp(entry)).cloned();
+        self.carried += u64::from(same.is_some());
+        let is_there = same.is_some();
+        self.entries.extend(same);
         Ok(is_there)
     }
 

@@ -42,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) root_certificates: Vec<Vec<u8>>,
     pub(crate) tool_directories: Vec<PathBuf>,
     pub(crate) tool_niceness: Option<u8>,
+    pub(crate) tool_idle_disk: bool,
 }
 
 /// The keys as they stand in the file.
@@ -84,6 +85,8 @@ struct Tools {
     #[serde(default)]
     directories: Vec<Spanned<String>>,
     niceness: Option<Spanned<i64>>,
+    #[serde(default)]
+    idle_disk: bool,
 }
 
 /// Where tasks may write.
@@ -164,10 +167,11 @@ identifier = "{identifier}"
 #root_certificates = ["/etc/larder/authority.pem"]
 
 # Where the database vendors' programs (pg_dump and the like) are looked for besides the usual places, and how much
-# they step back behind other programs, 0 to 19.
+# they step back behind other programs, 0 to 19, and whether they get the disk only when nobody else wants it (ionice).
 #[tools]
 #directories = ["/opt/postgresql/bin"]
 #niceness = 10
+#idle_disk = true
 "#
     )
 }
@@ -224,6 +228,7 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
         download_limit: place.bandwidth(file.destinations.download_limit)?,
         ssh_program: place.directories(file.destinations.ssh_program.into_iter().collect())?.pop(),
         root_certificates: place.certificates(file.destinations.root_certificates)?,
+        tool_idle_disk: file.tools.idle_disk,
         tool_directories: place.directories(file.tools.directories)?,
         tool_niceness: place.read(file.tools.niceness, |niceness| {
             u8::try_from(*niceness)
@@ -344,7 +349,7 @@ mod tests {
         assert_eq!(config.local_root.as_deref(), Some(Path::new("/mnt/backups")));
         assert_eq!(config.allowed_destinations.map(|kinds| kinds.len()), Some(DestinationKind::ALL.len()));
         assert_eq!(config.tool_directories, [Path::new("/opt/postgresql/bin")]);
-        assert_eq!(config.tool_niceness, Some(10));
+        assert_eq!((config.tool_niceness, config.tool_idle_disk), (Some(10), true));
         assert_eq!(config.public_url.as_deref(), Some("https://backup.example.org"));
         assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
     }

@@ -142,7 +142,9 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
                 std::env::var_os("PATH").as_deref(),
             ),
             niceness: config.tool_niceness.unwrap_or(tools::NICENESS),
+            idle_disk: config.tool_idle_disk,
             command_directories: config.command_directories.clone(),
+            root_certificates: config.root_certificates.clone(),
         },
         ..defaults
     }

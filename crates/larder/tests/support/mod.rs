@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod kills;
+pub mod own_host;
 
 use larder_testbed::{Random, Server, TempDir};
 use serde_json::Value;

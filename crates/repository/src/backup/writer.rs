@@ -277,6 +277,21 @@ impl BackupWriter {
         Ok(())
     }
 
+    /// Waits until every file that was added is read, also after a failure; nothing may be added afterwards.
+    ///
+    /// # Errors
+    /// Why the backup stopped.
+    pub fn settle(&mut self) -> Result<(), RepositoryError> {
+        let sent = self.send_batch();
+        self.session.queue.close();
+        for worker in self.workers.drain(..) {
+            // A panic was noted by the thread's own guard.
+            let _ = worker.join();
+        }
+        sent?;
+        self.session.check().map_err(|stop| self.why(stop))
+    }
+
     /// Notes something that could not be read and is not in the backup.
     pub fn unreadable(&mut self, path: &str, cause: &str) {
         self.session.note_unreadable(path.to_owned(), cause.to_owned());

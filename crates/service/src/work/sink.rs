@@ -73,8 +73,23 @@ impl Sink for WriterSink<'_> {
         passed_on(self.writer.carry(name))
     }
 
+    fn carry_same(&mut self, entry: &Entry) -> Result<bool, SinkError> {
+        passed_on(self.writer.carry_same(entry))
+    }
+
+    fn about_to_read(&mut self, bytes: u64) -> Result<(), SinkError> {
+        match &self.gate {
+            Some(gate) => gate.pass_bytes(bytes).map_err(|error| SinkError(error.into())),
+            None => Ok(()),
+        }
+    }
+
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
         passed_on(self.writer.special(entry))
+    }
+
+    fn settle(&mut self) -> Result<(), SinkError> {
+        passed_on(self.writer.settle())
     }
 
     fn unreadable(&mut self, path: &str, cause: &str) -> Result<(), SinkError> {

@@ -50,6 +50,14 @@ impl Gate {
         }
     }
 
+    /// Waits as long as so many bytes take.
+    ///
+    /// # Errors
+    /// The work was aborted.
+    pub(crate) fn pass_bytes(&self, bytes: u64) -> io::Result<()> {
+        (0..bytes.div_ceil(READ_BYTES as u64)).try_for_each(|_| self.pass())
+    }
+
     /// Returns a reader that passes the gate before each read.
     pub(crate) fn reader<R: Read>(&self, inner: R) -> Throttled<R> {
         Throttled { gate: self.clone(), inner }
@@ -85,6 +93,14 @@ mod tests {
         assert_eq!(read, bytes);
         assert!(begun.elapsed() >= Duration::from_millis(40), "{:?}", begun.elapsed());
         assert!(Gate::new(None, &Cancel::new()).is_none());
+    }
+
+    #[test]
+    fn what_is_copied_first_waits_as_long_as_what_is_handed_on() {
+        let gate = Gate::new(Some(100), &Cancel::new()).unwrap();
+        let begun = Instant::now();
+        gate.pass_bytes(5 * READ_BYTES as u64).unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(40), "{:?}", begun.elapsed());
     }
 
     #[test]

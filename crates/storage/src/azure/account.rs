@@ -2,10 +2,11 @@
 
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::{Address, Answer, Attempt, Client, encode, encode_path};
+use crate::objects::{has_steps, refuse_a_step_alone};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Builder;
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use larder_model::Secret;
 use larder_model::task::AzureSettings;
 use reqsign_azure_storage::{Credential, RequestSigner, StaticCredentialProvider};
@@ -69,7 +70,11 @@ impl Account {
 
     /// Begins a request for a blob.
     pub(super) fn blob(&self, method: Method, name: &str, query: &[(&str, &str)]) -> Begun {
-        self.begin(method, &format!("/{}", encode_path(name)), query)
+        if let Err(cause) = refuse_a_step_alone(name) {
+            return Begun(Err(cause));
+        }
+        let path = if has_steps(name) { encode(name) } else { encode_path(name) };
+        self.begin(method, &format!("/{path}"), query)
     }
 
     /// Begins a request for the container itself.
@@ -122,6 +127,11 @@ pub(super) struct Begun(Result<Builder, String>);
 impl Begun {
     /// Adds a header.
     pub(super) fn header(self, name: &'static str, value: &str) -> Self {
+        Self(self.0.map(|builder| builder.header(name, value)))
+    }
+
+    /// Adds a header with a name that is not known beforehand.
+    pub(super) fn named(self, name: &HeaderName, value: &HeaderValue) -> Self {
         Self(self.0.map(|builder| builder.header(name, value)))
     }
 

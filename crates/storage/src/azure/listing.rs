@@ -1,8 +1,11 @@
 //! What a container answers when it is asked for its blobs.
 
+use crate::objects::{ObjectHead, ObjectPage, moment, tag_of};
 use crate::storage::ObjectInfo;
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// One page of a listing.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +50,10 @@ struct Name {
 struct Properties {
     #[serde(rename = "Content-Length")]
     content_length: u64,
+    #[serde(rename = "Etag", default)]
+    etag: String,
+    #[serde(rename = "Last-Modified", default)]
+    last_modified: String,
     /// `directory` in accounts with a hierarchical namespace; those are listed, too.
     #[serde(rename = "ResourceType", default)]
     resource_type: String,
@@ -58,25 +65,41 @@ impl Page {
     /// # Errors
     /// It is none, or only a part of one.
     pub(super) fn read(body: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(body).map_err(|_| "the listing is not text")?;
-        let text = text.trim_start_matches('\u{feff}');
-        let results: EnumerationResults =
-            quick_xml::de::from_str(text).map_err(|error| format!("the listing cannot be read: {error}"))?;
-        let mut blobs = Vec::with_capacity(results.blobs.blob.len());
-        for blob in results.blobs.blob {
-            if blob.properties.resource_type == "directory" {
-                continue;
-            }
-            let path = if blob.name.encoded {
-                let decoded = percent_decode_str(&blob.name.text).decode_utf8();
-                decoded.map_err(|_| "the listing has a name that is not text")?.into_owned()
-            } else {
-                blob.name.text
-            };
-            blobs.push(ObjectInfo { path, size_bytes: blob.properties.content_length });
-        }
-        Ok(Self { blobs, next: Some(results.next_marker).filter(|marker| !marker.is_empty()) })
+        let page = heads(body)?;
+        let info = |head: ObjectHead| ObjectInfo { path: head.key, size_bytes: head.size_bytes };
+        Ok(Self { blobs: page.objects.into_iter().map(info).collect(), next: page.next })
     }
+}
+
+/// Reads a page with all that it says of each blob.
+///
+/// # Errors
+/// It is none, or only a part of one.
+pub(super) fn heads(body: &[u8]) -> Result<ObjectPage, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "the listing is not text")?;
+    let text = text.trim_start_matches('\u{feff}');
+    let results: EnumerationResults =
+        quick_xml::de::from_str(text).map_err(|error| format!("the listing cannot be read: {error}"))?;
+    let mut objects = Vec::with_capacity(results.blobs.blob.len());
+    for blob in results.blobs.blob {
+        if blob.properties.resource_type == "directory" {
+            continue;
+        }
+        let key = if blob.name.encoded {
+            let decoded = percent_decode_str(&blob.name.text).decode_utf8();
+            decoded.map_err(|_| "the listing has a name that is not text")?.into_owned()
+        } else {
+            blob.name.text
+        };
+        objects.push(ObjectHead {
+            key,
+            size_bytes: blob.properties.content_length,
+            modified: moment(&blob.properties.last_modified).unwrap_or(Timestamp::UNIX_EPOCH),
+            tag: tag_of(&blob.properties.etag),
+            properties: BTreeMap::new(),
+        });
+    }
+    Ok(ObjectPage { objects, next: Some(results.next_marker).filter(|marker| !marker.is_empty()) })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod account;
 mod listing;
+mod objects;
 mod refusal;
 mod upload;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method};
 use larder_model::task::{AzureAccessTier, AzureSettings};
 use listing::Page;
+pub(crate) use objects::AzureObjects;
 use std::ops::Range;
 use upload::Manner;
 

@@ -1,6 +1,7 @@
 //! A bucket of Google Cloud Storage as a destination, by its JSON interface.
 
 mod bucket;
+mod objects;
 mod refusal;
 mod token;
 mod upload;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::RANGE;
 use larder_model::task::{GoogleCloudSettings, GoogleStorageClass};
+pub(crate) use objects::GoogleObjects;
 use serde::Deserialize;
 use std::ops::Range;
 use upload::Manner;

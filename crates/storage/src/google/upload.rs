@@ -43,7 +43,7 @@ struct Written {
 }
 
 /// What became of a part.
-enum Outcome {
+pub(super) enum Outcome {
     /// It was the last; the service describes the object.
     Complete(Answer),
     /// The service holds so many bytes.
@@ -89,7 +89,7 @@ impl GoogleCloud {
     }
 
     /// Sends what is said of the object and the object itself as the two parts of one body (RFC 2387).
-    async fn write_at_once(
+    pub(super) async fn write_at_once(
         &self,
         attempt: &Attempt<'_>,
         description: &str,
@@ -119,11 +119,28 @@ impl GoogleCloud {
         data: Bytes,
         condition: &str,
     ) -> Result<Answer, Refused> {
+        let session = self.begin_parts(attempt, description, data.len() as u64, condition).await?;
+        let outcome = self.send_parts(attempt, &session, &data).await;
+        if outcome.is_err() {
+            // Otherwise the service keeps the parts for a week. That this fails, too, changes nothing.
+            let _ = self.bucket.send(attempt, Method::DELETE, session, &[], Bytes::new()).await;
+        }
+        outcome
+    }
+
+    /// Begins an upload in parts; returns where they go.
+    pub(super) async fn begin_parts(
+        &self,
+        attempt: &Attempt<'_>,
+        description: String,
+        bytes: u64,
+        condition: &str,
+    ) -> Result<Uri, Refused> {
         let target = self.bucket.uploads(&format!("uploadType=resumable{condition}"));
         let headers = [
             (CONTENT_TYPE, JSON.to_owned()),
             (UPLOAD_TYPE, OCTETS.to_owned()),
-            (UPLOAD_LENGTH, data.len().to_string()),
+            (UPLOAD_LENGTH, bytes.to_string()),
         ];
         let answer = self.bucket.ask(attempt, Method::POST, &target, &headers, description.into()).await?;
         let Some(location) = answer.header("location") else {
@@ -131,13 +148,7 @@ impl GoogleCloud {
                 .failure(StorageErrorKind::Other, "the server named no place for the parts")
                 .into());
         };
-        let session = self.bucket.named(attempt, location)?;
-        let outcome = self.send_parts(attempt, &session, &data).await;
-        if outcome.is_err() {
-            // Otherwise the service keeps the parts for a week. That this fails, too, changes nothing.
-            let _ = self.bucket.send(attempt, Method::DELETE, session, &[], Bytes::new()).await;
-        }
-        outcome
+        Ok(self.bucket.named(attempt, location)?)
     }
 
     async fn send_parts(
@@ -178,7 +189,7 @@ impl GoogleCloud {
         }
     }
 
-    async fn send_part(
+    pub(super) async fn send_part(
         &self,
         attempt: &Attempt<'_>,
         session: &Uri,

@@ -2,6 +2,7 @@
 
 use crate::error::StorageError;
 use crate::http::{Answer, Attempt};
+use crate::objects::{has_steps, refuse_a_step_alone};
 use crate::s3::bucket::Bucket;
 use crate::s3::explain;
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub(crate) struct Call<'a> {
     pub(crate) key: &'a str,
     pub(crate) query: Vec<(&'a str, &'a str)>,
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// Headers with names that are not known beforehand.
+    pub(crate) named: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
     /// The body's hash, where it is signed.
     pub(crate) hash: Option<Hash>,
@@ -34,7 +37,15 @@ impl<'a> Call<'a> {
     /// A request without a body.
     pub(crate) fn new(method: Method, key: &'a str) -> Self {
         let hash = Some(Sha256::digest(b"").into());
-        Self { method, key, query: Vec::new(), headers: Vec::new(), body: Bytes::new(), hash }
+        Self {
+            method,
+            key,
+            query: Vec::new(),
+            headers: Vec::new(),
+            named: Vec::new(),
+            body: Bytes::new(),
+            hash,
+        }
     }
 
     pub(crate) fn query(mut self, name: &'a str, value: &'a str) -> Self {
@@ -49,6 +60,11 @@ impl<'a> Call<'a> {
 
     pub(crate) fn headers(mut self, headers: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         self.headers.extend(headers);
+        self
+    }
+
+    pub(crate) fn named(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.named.extend(headers);
         self
     }
 
@@ -131,11 +147,17 @@ impl Bucket {
                 HeaderValue::from_str(value).map_err(|_| format!("'{value}' cannot be sent as {name}"))?;
             request.headers_mut().insert(HeaderName::from_static(name), value);
         }
+        request.headers_mut().extend(call.named.iter().cloned());
         let (mut parts, body) = request.into_parts();
         self.signer
             .sign_request(&Context::new(), &mut parts, Some(&self.credential), None)
             .await
             .map_err(|error| format!("the request cannot be signed: {error}"))?;
+        // Signatures are made over the key as it is; on the way nobody must take a part of it for a step up.
+        if has_steps(call.key) {
+            refuse_a_step_alone(call.key)?;
+            parts.uri = self.place.uri_in_one_part(call.key, &call.query)?;
+        }
         Ok(Request::from_parts(parts, body))
     }
 }

@@ -1,6 +1,7 @@
 //! Listing objects: completely, or not at all.
 
 use crate::error::{StorageError, StorageErrorKind};
+use crate::http::Attempt;
 use crate::path;
 use crate::s3::bucket::Bucket;
 use crate::s3::call::Call;
@@ -25,9 +26,11 @@ struct Page {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+pub(super) struct Entry {
     key: String,
-    size: u64,
+    pub(super) size: u64,
+    pub(super) last_modified: Option<String>,
+    pub(super) e_tag: Option<String>,
 }
 
 impl Bucket {
@@ -39,38 +42,56 @@ impl Bucket {
         let mut objects = Vec::new();
         let mut token: Option<String> = None;
         loop {
-            // The names of the queries in their order, which some servers' signatures rest on.
-            let mut call = Call::new(Method::GET, "");
-            if let Some(token) = &token {
-                call = call.query("continuation-token", token);
-            }
-            let call = call.query("encoding-type", "url").query("list-type", "2").query("prefix", &prefix);
-            let answer = self.demand(&attempt, "s3:ListBucket", call).await?;
-            let body = answer.bytes(&attempt, PAGE_AT_MOST).await?;
-            let page = read(&body).map_err(|cause| attempt.failure(StorageErrorKind::Damaged, cause))?;
-            for entry in &page.contents {
-                let key = decode(entry, page.encoding_type.as_deref())
-                    .map_err(|cause| attempt.failure(StorageErrorKind::Damaged, cause))?;
-                if !key.starts_with(&prefix) {
-                    let cause = format!("the server listed '{key}', which does not lie below '{prefix}'");
-                    return Err(attempt.failure(StorageErrorKind::Damaged, cause));
-                }
+            let (entries, next) = self.page(&attempt, &prefix, token.as_deref()).await?;
+            for (key, entry) in entries {
                 // Consoles make "folders": empty objects whose names end with a slash. No object of ours has such a name.
                 if let Some(path) = self.place.path(&key).filter(|path| path::objection(path).is_none()) {
                     objects.push(ObjectInfo { path: path.to_owned(), size_bytes: entry.size });
                 }
             }
-            if !page.is_truncated {
-                return Ok(objects);
-            }
-            let next =
-                page.next_continuation_token.filter(|next| !next.is_empty() && token.as_ref() != Some(next));
             if next.is_none() {
-                let cause = "the server said that its list goes on, but not where; it does not speak version 2 of ListObjects";
-                return Err(attempt.failure(StorageErrorKind::Other, cause));
+                return Ok(objects);
             }
             token = next;
         }
+    }
+
+    /// Lists one page of the keys that begin with a text, from where the page before ended; says where the next begins.
+    pub(super) async fn page(
+        &self,
+        attempt: &Attempt<'_>,
+        prefix: &str,
+        token: Option<&str>,
+    ) -> Result<(Vec<(String, Entry)>, Option<String>), StorageError> {
+        // The names of the queries in their order, which some servers' signatures rest on.
+        let mut call = Call::new(Method::GET, "");
+        if let Some(token) = token {
+            call = call.query("continuation-token", token);
+        }
+        let call = call.query("encoding-type", "url").query("list-type", "2").query("prefix", prefix);
+        let answer = self.demand(attempt, "s3:ListBucket", call).await?;
+        let body = answer.bytes(attempt, PAGE_AT_MOST).await?;
+        let page = read(&body).map_err(|cause| attempt.failure(StorageErrorKind::Damaged, cause))?;
+        let mut entries = Vec::with_capacity(page.contents.len());
+        for entry in page.contents {
+            let key = decode(&entry, page.encoding_type.as_deref())
+                .map_err(|cause| attempt.failure(StorageErrorKind::Damaged, cause))?;
+            if !key.starts_with(prefix) {
+                let cause = format!("the server listed '{key}', which does not lie below '{prefix}'");
+                return Err(attempt.failure(StorageErrorKind::Damaged, cause));
+            }
+            entries.push((key, entry));
+        }
+        if !page.is_truncated {
+            return Ok((entries, None));
+        }
+        let next =
+            page.next_continuation_token.filter(|next| !next.is_empty() && token != Some(next.as_str()));
+        if next.is_none() {
+            let cause = "the server said that its list goes on, but not where; it does not speak version 2 of ListObjects";
+            return Err(attempt.failure(StorageErrorKind::Other, cause));
+        }
+        Ok((entries, next))
     }
 }
 

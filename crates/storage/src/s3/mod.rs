@@ -13,9 +13,11 @@ mod explain_tests;
 mod list;
 mod lock;
 mod multipart;
+mod objects;
 mod place;
 mod read;
 mod storage;
 mod write;
 
+pub(crate) use objects::S3Objects;
 pub use storage::S3;

@@ -6,7 +6,7 @@ use crate::s3::bucket::{Bucket, precondition};
 use crate::s3::call::{Call, Hash};
 use crate::s3::write::Existing;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ struct Initiated {
 
 /// A part that is up.
 #[derive(Debug)]
-struct Part {
+pub(super) struct Part {
     number: usize,
     tag: String,
     hash: Option<Hash>,
@@ -40,7 +40,7 @@ struct Part {
 
 /// An upload that was begun. Unless it is finished, what went up of it is removed when this is dropped: the parts of a
 /// forgotten upload are kept, and billed, for ever, and no listing of objects shows them.
-struct Upload {
+pub(super) struct Upload {
     bucket: Arc<Bucket>,
     key: String,
     id: String,
@@ -61,7 +61,7 @@ impl Bucket {
         // call it off. Left alone, the task ends, and drops what it made.
         let begin = tokio::spawn({
             let (bucket, path) = (Arc::clone(self), path.to_owned());
-            async move { bucket.begin(&path, cold).await }
+            async move { bucket.begin(&path, cold, Vec::new()).await }
         });
         let mut upload = finished(&attempt, begin.await)?;
         let mut parts = Vec::new();
@@ -97,10 +97,17 @@ impl Bucket {
         }
     }
 
-    async fn begin(self: &Arc<Self>, path: &str, cold: bool) -> Result<Upload, StorageError> {
+    /// Begins an upload, with what else is to be said about the object.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        path: &str,
+        cold: bool,
+        said: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<Upload, StorageError> {
         let attempt = &self.attempt("write", path);
         let key = self.place.key(path);
-        let mut call = Call::new(Method::POST, &key).query("uploads", "").headers(self.how_kept(cold));
+        let mut call =
+            Call::new(Method::POST, &key).query("uploads", "").headers(self.how_kept(cold)).named(said);
         if self.checksum(Some(&[0; 32])).is_some() {
             call = call.header("x-amz-checksum-algorithm", "SHA256");
         }
@@ -115,7 +122,7 @@ impl Bucket {
         Ok(Upload { bucket: Arc::clone(self), key, id: begun.upload_id, finished: false })
     }
 
-    async fn complete(
+    pub(super) async fn complete(
         &self,
         attempt: &Attempt<'_>,
         upload: &Upload,
@@ -165,7 +172,7 @@ impl Bucket {
 
 impl Upload {
     /// Sends a part; what it returns does not borrow, so that parts can go up at once.
-    fn send(
+    pub(super) fn send(
         &self,
         path: &str,
         number: usize,
@@ -190,9 +197,14 @@ impl Upload {
         }
     }
 
+    /// Notes that the parts are an object now.
+    pub(super) const fn is_done(&mut self) {
+        self.finished = true;
+    }
+
     /// Removes what went up of an upload that will not be finished. If that fails, the bucket's own rule for such uploads must
     /// do it; the error that made it necessary says more than this one would.
-    async fn call_off(mut self) {
+    pub(super) async fn call_off(mut self) {
         let finished = std::mem::replace(&mut self.finished, true);
         if !finished {
             call_off(&self.bucket, &self.key, &self.id).await;

@@ -104,6 +104,18 @@ impl Place {
         if key.is_empty() && !self.address.path.is_empty() {
             path.clear();
         }
+        self.with_query(path, query)
+    }
+
+    /// Does the same with the slashes of the key encoded, too.
+    ///
+    /// # Errors
+    /// No address can be made of it.
+    pub(crate) fn uri_in_one_part(&self, key: &str, query: &[(&str, &str)]) -> Result<http::Uri, String> {
+        self.with_query(format!("/{}", encode(key)), query)
+    }
+
+    fn with_query(&self, mut path: String, query: &[(&str, &str)]) -> Result<http::Uri, String> {
         for (number, (name, value)) in query.iter().enumerate() {
             let mark = if number == 0 { '?' } else { '&' };
             path = format!("{path}{mark}{name}={}", encode(value));

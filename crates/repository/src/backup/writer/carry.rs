@@ -1,13 +1,13 @@
 //! Taking entries over from the backup before, unread.
 
 use super::{BackupWriter, RepositoryError};
-use crate::backup::parent::ParentTrees;
+use crate::backup::parent::{ParentTrees, is_unchanged};
 use crate::backup::session::{Session, add};
 use crate::blob::BlobKind;
 use crate::id::Id;
 use crate::index::Index;
 use crate::node::Node;
-use larder_model::{Counters, EntryKind};
+use larder_model::{Counters, Entry, EntryKind};
 
 /// What was found below an entry that is taken over.
 #[derive(Default)]
@@ -54,6 +54,34 @@ impl BackupWriter {
         add(&statistics.processed_bytes, found.bytes);
         Counters::add(&session.counters.bytes_done, found.bytes);
         Counters::add(&session.counters.items_done, found.files + found.specials);
+        Ok(true)
+    }
+}
+
+impl BackupWriter {
+    /// Takes over the file of this entry's name in the current directory from the parent, with the metadata that it has there,
+    /// where size, times and inode are the entry's; says whether it did. What cannot be taken over is to be read.
+    ///
+    /// # Errors
+    /// Why the backup stopped.
+    pub fn carry_same(&mut self, entry: &Entry) -> Result<bool, RepositoryError> {
+        let session = self.session.clone();
+        let level = self.level()?;
+        let Some(node) = level.before.as_mut().and_then(|tree| tree.find(&entry.name)) else {
+            return Ok(false);
+        };
+        let live = session.targets.live();
+        let held = |id: &Id| session.known.everywhere(BlobKind::Data, id, live);
+        if !is_unchanged(entry, node) || !node.content.iter().all(held) {
+            return Ok(false);
+        }
+        let size = node.entry.metadata.size;
+        level.directory.add(&node.entry, size, &node.content, None);
+        add(&session.statistics.files, 1);
+        add(&session.statistics.files_unchanged, 1);
+        add(&session.statistics.processed_bytes, size);
+        Counters::add(&session.counters.bytes_done, size);
+        Counters::add(&session.counters.items_done, 1);
         Ok(true)
     }
 }

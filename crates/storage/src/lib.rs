@@ -13,6 +13,8 @@ mod local;
 mod local_direct;
 mod local_file;
 mod local_list;
+mod pace;
+mod pacer;
 mod path;
 mod patient;
 mod prefix;

@@ -25,6 +25,7 @@ mod s3;
 mod sftp;
 mod storage;
 mod unfinished;
+mod vault;
 mod webdav;
 
 pub use connect::{Connector, ConnectorSettings};
@@ -40,4 +41,5 @@ pub use probe::{Probe, ProbeAct, ProbeOutcome, ProbeReport, ProbeStep};
 pub use s3::S3;
 pub use sftp::Sftp;
 pub use storage::{Availability, Capabilities, ObjectInfo, Storage};
+pub use vault::Vault;
 pub use webdav::WebDav;

@@ -18,4 +18,7 @@ mod read;
 mod storage;
 mod write;
 
+pub(crate) use bucket::credential;
+pub(crate) use call::{Hash, hex};
+pub(crate) use place::said;
 pub use storage::S3;

@@ -15,14 +15,20 @@ use crate::storage::{Availability, Capabilities, ObjectInfo, Storage};
 use async_trait::async_trait;
 use bytes::Bytes;
 use larder_model::task::{GlacierRetrievalTier, GlacierSettings, S3Settings};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::JoinSet;
 
 /// Objects in a folder of this name live for minutes, and mean nothing to anybody who finds the vault alone: an archive
 /// that is paid for for 90 days would be a waste.
 const SHORT_LIVED: &str = "locks";
+/// So many archives are asked for at once.
+const AT_ONCE: usize = 16;
+/// So many archives are remembered; each takes some 400 bytes.
+const SEEN_AT_MOST: usize = 20_000;
 
 /// A folder of a vault as a destination: one object, one archive, and all that more than a restore reads in the hot place,
 /// too.
@@ -35,6 +41,8 @@ pub struct Vault {
     pub(super) tier: GlacierRetrievalTier,
     /// Whether the catalogue is known to be complete.
     pub(super) known: AtomicBool,
+    /// Archives that objects are read from, by the objects' paths, as far as they were looked for.
+    seen: Mutex<HashMap<String, Entry>>,
 }
 
 impl Vault {
@@ -80,6 +88,7 @@ impl Vault {
             jobs: Jobs::default(),
             tier: settings.retrieval_tier.unwrap_or_default(),
             known: AtomicBool::new(false),
+            seen: Mutex::default(),
         })
     }
 
@@ -138,9 +147,51 @@ impl Vault {
         Ok(entries.filter(|entry| entry.path == path).collect())
     }
 
-    /// Returns the archive that an object is read from.
+    /// Returns the archive that an object is read from. A restore asks for the same ones again and again.
     async fn cold(&self, attempt: &Attempt<'_>) -> Result<Option<Entry>, StorageError> {
-        Ok(self.entries(attempt).await?.into_iter().find(|entry| entry.warmth == Warmth::Cold))
+        if let Some(entry) = self.seen(attempt.path) {
+            return Ok(Some(entry));
+        }
+        let found = self.entries(attempt).await?.into_iter().find(|entry| entry.warmth == Warmth::Cold);
+        if let Some(entry) = &found {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.len() >= SEEN_AT_MOST {
+                seen.clear();
+            }
+            seen.insert(attempt.path.to_owned(), entry.clone());
+        }
+        Ok(found)
+    }
+
+    fn seen(&self, path: &str) -> Option<Entry> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+
+    fn unsee(&self, path: &str) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+    }
+
+    /// Asks for archives, several at a time.
+    async fn ask_for_all(&self, wanted: Vec<(String, String)>) -> Result<(), StorageError> {
+        let mut waiting = wanted.into_iter();
+        let mut going: JoinSet<Result<String, StorageError>> = JoinSet::new();
+        loop {
+            while going.len() < AT_ONCE
+                && let Some((path, archive)) = waiting.next()
+            {
+                let (service, tier) = (Arc::clone(&self.service), self.tier);
+                going.spawn(async move {
+                    let attempt = service.attempt("ask for", &path);
+                    service.ask_for_archive(&attempt, &archive, tier).await.map(|()| archive)
+                });
+            }
+            let Some(done) = going.join_next().await else { return Ok(()) };
+            let archive = done.unwrap_or_else(|stopped| {
+                let cause = format!("the work was interrupted: {stopped}");
+                Err(self.service.attempt("ask for", "").failure(StorageErrorKind::Other, cause))
+            })?;
+            self.jobs.asked(&archive);
+        }
     }
 
     /// Removes archives, each before its entry: an archive without one would come back with the next inventory.
@@ -159,6 +210,7 @@ impl Vault {
         warmth: Warmth,
         data: Bytes,
     ) -> Result<Vec<Entry>, StorageError> {
+        self.unsee(attempt.path);
         let before = self.entries(attempt).await?;
         // The service takes no archive without a byte.
         let kept = match data.is_empty() {
@@ -185,6 +237,7 @@ impl Vault {
             // What was made ready is kept for a day.
             Err(error) if error.is_not_found() => {
                 self.jobs.forget();
+                self.unsee(attempt.path);
                 cold()
             }
             output => output,
@@ -251,37 +304,38 @@ impl Storage for Vault {
 
     async fn availability(&self, path: &str) -> Result<Availability, StorageError> {
         let attempt = self.begin("look up", path).await?;
-        if self.is_hot(&attempt).await?.is_some() {
-            return Ok(Availability::Ready);
-        }
         match self.cold(&attempt).await? {
             Some(entry) => self.jobs.availability(&self.service, &attempt, &entry.archive).await,
+            None if self.is_hot(&attempt).await?.is_some() => Ok(Availability::Ready),
             None => Err(attempt.failure(StorageErrorKind::NotFound, "there is no such object")),
         }
     }
 
     async fn request(&self, paths: &[String]) -> Result<(), StorageError> {
+        let mut wanted = Vec::new();
         for path in paths {
             let attempt = self.begin("ask for", path).await?;
-            if self.is_hot(&attempt).await?.is_some() {
-                continue;
-            }
-            let Some(entry) = self.cold(&attempt).await? else {
-                return Err(attempt.failure(StorageErrorKind::NotFound, "there is no such object"));
-            };
-            if self.jobs.known(&self.service, &attempt).await?.of(&entry.archive).is_none() {
-                self.service.ask_for_archive(&attempt, &entry.archive, self.tier).await?;
-                self.jobs.asked(&entry.archive);
+            match self.cold(&attempt).await? {
+                Some(entry) => {
+                    let known = self.jobs.known(&self.service, &attempt).await?;
+                    wanted.extend(known.of(&entry.archive).is_none().then(|| (path.clone(), entry.archive)));
+                }
+                None if self.is_hot(&attempt).await?.is_some() => {}
+                None => {
+                    return Err(attempt.failure(StorageErrorKind::NotFound, "there is no such object"));
+                }
             }
         }
-        Ok(())
+        self.ask_for_all(wanted).await
     }
 
     async fn get(&self, path: &str) -> Result<Bytes, StorageError> {
         let attempt = self.begin("read", path).await?;
-        match self.hot.get(&self.full(path)).await {
-            Err(error) if error.is_not_found() => {}
-            outcome => return outcome.map_err(|error| self.at(&attempt, error)),
+        if self.seen(path).is_none() {
+            match self.hot.get(&self.full(path)).await {
+                Err(error) if error.is_not_found() => {}
+                outcome => return outcome.map_err(|error| self.at(&attempt, error)),
+            }
         }
         match self.cold(&attempt).await? {
             Some(entry) => {
@@ -295,9 +349,11 @@ impl Storage for Vault {
 
     async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StorageError> {
         let attempt = self.begin("read", path).await?;
-        match self.hot.get_range(&self.full(path), range.clone()).await {
-            Err(error) if error.is_not_found() => {}
-            outcome => return outcome.map_err(|error| self.at(&attempt, error)),
+        if self.seen(path).is_none() {
+            match self.hot.get_range(&self.full(path), range.clone()).await {
+                Err(error) if error.is_not_found() => {}
+                outcome => return outcome.map_err(|error| self.at(&attempt, error)),
+            }
         }
         let Some(entry) = self.cold(&attempt).await? else {
             return Err(attempt.failure(StorageErrorKind::NotFound, "there is no such object"));
@@ -351,6 +407,7 @@ impl Storage for Vault {
 
     async fn delete(&self, path: &str) -> Result<(), StorageError> {
         let attempt = self.begin("delete", path).await?;
+        self.unsee(path);
         if !is_short_lived(path) {
             let entries = self.entries(&attempt).await?;
             self.discard(&attempt, &entries).await?;

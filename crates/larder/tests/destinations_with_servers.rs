@@ -4,7 +4,7 @@
 mod support;
 
 use larder_testbed::{
-    ApacheDav, Azurite, ProFtpd, ProFtpdMode, RadosGw, RcloneS3, Server, Sshd, TempDir, compare_trees,
+    ApacheDav, Azurite, Moto, ProFtpd, ProFtpdMode, RadosGw, RcloneS3, Server, Sshd, TempDir, compare_trees,
     installed,
 };
 use serde_json::{Value, json};
@@ -288,6 +288,42 @@ fn a_region_that_is_down_fails_alone_and_is_healed_by_copying() {
     ask(&server, &["task", "delete", "Everywhere"]).expect(0);
     let listed = json(&server, &["backup", "list", "tree"]);
     assert_eq!(listed["Backups"].as_array().unwrap().len(), 2 * (FURTHER.len() + 1), "{listed:#}");
+}
+
+#[test]
+fn one_block_with_three_hosts_is_three_regions_filled_in_one_pass() {
+    let regions = [Moto::start(), Moto::start(), Moto::start()];
+    for region in &regions {
+        region.boto("AKMOTO", "SKMOTO").make_bucket("backups");
+    }
+    let hosts = regions.iter().map(Moto::url).collect::<Vec<_>>().join(":");
+    let site = Site::new();
+    let server = site.serve();
+    ask(&server, &["source", "add", site.tree().to_str().unwrap(), "--name", "tree"]).expect(0);
+    let task = json!({
+        "Name": "Regions", "FullBackupFrequency": "0 2 1 1 *",
+        "S3Settings": {
+            "BucketName": "backups", "RemoteFolderName": "larder", "CustomServerUrl": hosts,
+            "AwsAccessKey": "AKMOTO", "AwsSecretKey": "SKMOTO",
+        },
+    });
+    let task = write(site.directory.join("regions.json"), &task);
+    ask(&server, &["task", "put", &task]).expect(0);
+    let operation = backed_up(&server);
+    let outcomes = operation["Destinations"].as_array().unwrap();
+    assert_eq!(outcomes.len(), 3, "{operation:#}");
+    let names: Vec<&str> = outcomes.iter().map(|one| one["Destination"].as_str().unwrap()).collect();
+    for (region, name) in regions.iter().zip(&names) {
+        assert!(name.ends_with(region.url().trim_start_matches("http://")), "{names:?}");
+        let keys = region
+            .boto("AKMOTO", "SKMOTO")
+            .run("print(*[o['Key'] for o in s3.list_objects_v2(Bucket='backups')['Contents']])");
+        assert!(keys.contains("larder/tree/snapshots/") && keys.contains("larder/tree/data/"), "{keys}");
+        let target = TempDir::new();
+        let into = target.join("restored");
+        ask(&server, &["restore", "tree", into.to_str().unwrap(), "--destination", name]).expect(0);
+        assert_eq!(compare_trees(&site.tree(), &into), Vec::<String>::new(), "{name}");
+    }
 }
 
 #[test]

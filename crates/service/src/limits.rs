@@ -30,6 +30,7 @@ impl Limits {
     pub(crate) fn objection(&self, block: Block<'_>) -> Option<String> {
         self.kind(block.kind()).or_else(|| self.region(block)).or_else(|| match block {
             Block::Local(local) => self.folder(local.folder_path.as_deref().unwrap_or_default()),
+            Block::Glacier(glacier) => glacier.hot_folder_path.as_deref().and_then(|path| self.folder(path)),
             _ => None,
         })
     }

@@ -10,6 +10,7 @@ use crate::objects::ObjectStore;
 use crate::s3::{S3, S3Objects};
 use crate::sftp::Sftp;
 use crate::storage::Storage;
+use crate::vault::Vault;
 use crate::webdav::WebDav;
 use larder_model::task::Block;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct ConnectorSettings {
     pub root_certificates: Vec<Vec<u8>>,
     /// How long no byte may move on a connection before it counts as cut; 30 s where nothing is said.
     pub stalled_after: Option<Duration>,
+    /// Where the catalogues of vaults lie that name no place of their own; such a vault is refused where nothing is said.
+    pub vault_directory: Option<PathBuf>,
 }
 
 /// Opens destinations; what connections can share, they share. Clones share it, too.
@@ -63,10 +66,7 @@ impl Connector {
             Block::WebDav(webdav) => Ok(Arc::new(WebDav::open(webdav, &self.settings)?)),
             Block::Ftp(ftp) => Ok(Arc::new(Ftp::open(ftp, &self.settings)?)),
             Block::Sftp(sftp) => Ok(Arc::new(Sftp::open(sftp, &self.settings)?)),
-            Block::Glacier(_) => Err(refused(
-                block,
-                "this version does not write to vaults; use S3Settings with the storage class Glacier or DeepArchive",
-            )),
+            Block::Glacier(glacier) => Ok(Arc::new(Vault::open(glacier, &self.settings, self.http.clone())?)),
         }
     }
 }

@@ -19,6 +19,9 @@ pub struct Capabilities {
     pub cold: bool,
     /// Whether nobody can remove what was written before its time; see [`Storage::protect`].
     pub object_lock: bool,
+    /// Whether it lets bytes through at the pace of the call that it is in, piece by piece; otherwise whoever makes the call
+    /// waits for all of them before.
+    pub paced: bool,
 }
 
 /// Whether an object can be read now.

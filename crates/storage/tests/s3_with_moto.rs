@@ -89,10 +89,10 @@ async fn every_other_class_takes_everything_but_the_one_that_is_paid_by_the_read
     let moto = start();
     let classes = [
         (S3StorageClass::Standard, "STANDARD", "STANDARD"),
-        (S3StorageClass::StandardInfrequentAccess, "STANDARD_IA", "STANDARD_IA"),
-        (S3StorageClass::OneZoneInfrequentAccess, "ONEZONE_IA", "ONEZONE_IA"),
-        (S3StorageClass::ReducedRedundancy, "REDUCED_REDUNDANCY", "REDUCED_REDUNDANCY"),
-        (S3StorageClass::IntelligentTiering, "INTELLIGENT_TIERING", "INTELLIGENT_TIERING"),
+        (S3StorageClass::StandardInfrequentAccess, "STANDARD_IA", "STANDARD"),
+        (S3StorageClass::OneZoneInfrequentAccess, "ONEZONE_IA", "STANDARD"),
+        (S3StorageClass::ReducedRedundancy, "REDUCED_REDUNDANCY", "STANDARD"),
+        (S3StorageClass::IntelligentTiering, "INTELLIGENT_TIERING", "STANDARD"),
         (S3StorageClass::GlacierInstantRetrieval, "GLACIER_IR", "STANDARD"),
     ];
     for (class, of_data, of_index) in classes {
@@ -113,7 +113,7 @@ async fn a_large_object_goes_up_in_parts_in_its_class() {
     let moto = start();
     let storage = of_class(&moto, S3StorageClass::StandardInfrequentAccess);
     let data = Bytes::from(vec![7; (64 << 20) + 1]);
-    storage.put("large", data.clone()).await.unwrap();
+    storage.put_cold("large", data.clone()).await.unwrap();
     assert_eq!(class_of(&moto, "large"), "STANDARD_IA");
     assert!(storage.get("large").await.unwrap() == data);
     assert_eq!(moto.boto(KEY.0, KEY.1).unfinished_uploads("backups"), 0);

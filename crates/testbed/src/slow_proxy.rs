@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -55,6 +55,9 @@ struct Shared {
     /// Counts how often all connections were cut.
     cuts: watch::Sender<u64>,
     accepted: AtomicUsize,
+    /// Bytes that passed to the server, and from it.
+    up: AtomicU64,
+    down: AtomicU64,
 }
 
 impl SlowProxy {
@@ -75,7 +78,8 @@ impl SlowProxy {
             TcpListener::from_std(listener).expect("a listener")
         };
         let (line, cuts) = (watch::Sender::new(line), watch::Sender::new(0));
-        let shared = Arc::new(Shared { server, line, cuts, accepted: AtomicUsize::new(0) });
+        let (accepted, up, down) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let shared = Arc::new(Shared { server, line, cuts, accepted, up, down });
         runtime.spawn(accept(listener, Arc::clone(&shared)));
         Self { address, shared, runtime: Some(runtime) }
     }
@@ -100,6 +104,12 @@ impl SlowProxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many bytes came from clients and how many from the server until now.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.shared.up.load(Ordering::Relaxed), self.shared.down.load(Ordering::Relaxed))
     }
 }
 
@@ -130,8 +140,8 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     let ended = {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let up = pump(from_client, to_server, line.clone(), true);
-        let down = pump(from_server, to_client, line, false);
+        let up = pump(from_client, to_server, line.clone(), (true, &shared.up));
+        let down = pump(from_server, to_client, line, (false, &shared.down));
         tokio::select! {
             outcome = async { tokio::try_join!(up, down) } => outcome.is_ok(),
             _ = cuts.changed() => false,
@@ -148,10 +158,10 @@ async fn pump(
     from: ReadHalf<'_>,
     to: WriteHalf<'_>,
     line: watch::Receiver<Line>,
-    counted: bool,
+    (counted, bytes): (bool, &AtomicU64),
 ) -> std::io::Result<()> {
     let (sender, receiver) = mpsc::channel(PIECES);
-    tokio::try_join!(take(from, sender, line.clone()), give(to, receiver, line, counted))?;
+    tokio::try_join!(take(from, sender, line.clone(), bytes), give(to, receiver, line, counted))?;
     Ok(())
 }
 
@@ -159,11 +169,13 @@ async fn take(
     mut from: ReadHalf<'_>,
     sender: mpsc::Sender<(Instant, Vec<u8>)>,
     line: watch::Receiver<Line>,
+    bytes: &AtomicU64,
 ) -> std::io::Result<()> {
     loop {
         let mut piece = vec![0; PIECE_BYTES];
         let length = from.read(&mut piece).await?;
         piece.truncate(length);
+        bytes.fetch_add(length as u64, Ordering::Relaxed);
         let due = Instant::now() + line.borrow().delay;
         // An empty piece is the end, which takes as long as bytes do.
         if sender.send((due, piece)).await.is_err() || length == 0 {

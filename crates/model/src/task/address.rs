@@ -21,8 +21,9 @@ impl Block<'_> {
             }
             Self::Glacier(glacier) => {
                 let region = said(&glacier.aws_region_name).map_or("us-east-1", str::trim);
-                let path = joined(&[place, folder(&glacier.remote_folder_name)]);
-                format!("glacier://{}/{path}", region.to_ascii_lowercase())
+                let region = region.to_ascii_lowercase();
+                let path = joined(&[&region, place, folder(&glacier.remote_folder_name)]);
+                at_server("glacier", &glacier.custom_server_url, &path)
             }
             Self::Azure(azure) => {
                 let account = said(&azure.account_name).unwrap_or_default().trim();
@@ -113,6 +114,11 @@ mod tests {
             ),
             (S3, json!({ "BucketName": "b", "CustomServerUrl": "host:9000" }), "s3:https://host:9000/b"),
             (Glacier, json!({ "VaultName": "v", "AwsRegionName": "EU-west-1" }), "glacier://eu-west-1/v"),
+            (
+                Glacier,
+                json!({ "VaultName": "v", "RemoteFolderName": "f", "CustomServerUrl": "http://h:1" }),
+                "glacier:http://h:1/us-east-1/v/f",
+            ),
             (
                 Azure,
                 json!({ "StorageContainer": "c", "AccountName": "a", "RemoteFolderName": "f" }),

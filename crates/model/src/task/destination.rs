@@ -135,6 +135,31 @@ pub struct GlacierSettings {
     pub remote_folder_name: Option<String>,
     /// The vault.
     pub vault_name: Option<String>,
+    /// The address of another server that speaks the protocol of vaults. Ours, as those below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_server_url: Option<String>,
+    /// How soon what a restore asks for can be read, and at what price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrieval_tier: Option<GlacierRetrievalTier>,
+    /// A directory that keeps the catalogue, and at hand what every backup reads; the server's own where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hot_folder_path: Option<String>,
+    /// A bucket of S3 that keeps them instead, of the same account and in the same region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hot_bucket_name: Option<String>,
+}
+
+/// How soon an archive of a vault can be read after it was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum GlacierRetrievalTier {
+    /// Within minutes, at the highest price.
+    Expedited,
+    /// Within hours.
+    #[default]
+    Standard,
+    /// Within half a day, at the lowest price.
+    Bulk,
 }
 
 /// A container of Azure Blob Storage.

@@ -23,9 +23,9 @@ pub use backup::{
 };
 pub use block::{Block, NamedDestination};
 pub use destination::{
-    AzureAccessTier, AzureSettings, ConfigurationScript, FtpSettings, GlacierSettings, GoogleCloudSettings,
-    GoogleStorageClass, LocalSettings, S3ObjectLockMode, S3Settings, S3StorageClass, SftpSettings,
-    WebDavSettings,
+    AzureAccessTier, AzureSettings, ConfigurationScript, FtpSettings, GlacierRetrievalTier, GlacierSettings,
+    GoogleCloudSettings, GoogleStorageClass, LocalSettings, S3ObjectLockMode, S3Settings, S3StorageClass,
+    SftpSettings, WebDavSettings,
 };
 pub use kind::DestinationKind;
 pub use merge::merge;

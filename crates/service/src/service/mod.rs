@@ -56,7 +56,9 @@ impl Service {
             zone: settings.time_zone.clone(),
             ..PatienceSettings::default()
         };
-        let connector = Connector::new(settings.connector.clone())?;
+        let mut host = settings.connector.clone();
+        host.vault_directory.get_or_insert_with(|| settings.data_directory.join("vaults"));
+        let connector = Connector::new(host)?;
         let connections = Connections::new(connector, patience, Arc::clone(&clock));
         let core = Arc::new(Core::new(settings, state, clock, key, catalog, operations, connections));
         if !forgotten.is_empty() {

@@ -8,8 +8,8 @@ use crate::limits::Limits;
 use crate::settings::Settings;
 use crate::spot;
 use larder_model::task::{
-    BackupConfiguration, BackupUploadMode, Block, DestinationKind, DestinationSettings, LocalSettings,
-    S3Settings,
+    BackupConfiguration, BackupUploadMode, Block, DestinationKind, DestinationSettings, GlacierSettings,
+    LocalSettings, S3Settings,
 };
 use std::path::{Component, Path, PathBuf};
 
@@ -130,7 +130,8 @@ pub(crate) fn check_remote(backup: &BackupConfiguration) -> Result<(), ServiceEr
             }
             Block::Sftp(sftp) => check_url("SftpSettings.Url", &sftp.url, &["sftp"])?,
             Block::WebDav(dav) => check_url("WebDavSettings.Url", &dav.url, &["https", "http"])?,
-            Block::Local(_) | Block::Glacier(_) => {}
+            Block::Glacier(glacier) => check_glacier(glacier)?,
+            Block::Local(_) => {}
         }
     }
     Ok(())
@@ -166,6 +167,37 @@ fn check_s3(s3: &S3Settings) -> Result<(), ServiceError> {
         ));
     }
     Ok(())
+}
+
+fn check_glacier(glacier: &GlacierSettings) -> Result<(), ServiceError> {
+    let said = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+    if said(&glacier.aws_access_key) != glacier.aws_secret_key.is_some() {
+        return Err(ServiceError::invalid(
+            "GlacierSettings.AwsAccessKey",
+            "AwsAccessKey and AwsSecretKey belong together; give both, or none",
+        ));
+    }
+    if said(&glacier.hot_folder_path) && said(&glacier.hot_bucket_name) {
+        return Err(ServiceError::invalid(
+            "GlacierSettings.HotFolderPath",
+            "HotFolderPath and HotBucketName are both given; the catalogue lies in one place",
+        ));
+    }
+    if let Some(path) = glacier.hot_folder_path.as_deref().filter(|_| said(&glacier.hot_folder_path)) {
+        let plain = Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        if !plain || !Path::new(path).is_absolute() {
+            return Err(ServiceError::invalid(
+                "GlacierSettings.HotFolderPath",
+                format!("'{path}' is no plain absolute path; give one such as /mnt/disk/larder"),
+            ));
+        }
+    }
+    check_no_password(
+        "GlacierSettings.CustomServerUrl",
+        glacier.custom_server_url.as_deref().unwrap_or_default(),
+    )
 }
 
 /// Refuses a password within an address: there it would be shown, and stored as it is.

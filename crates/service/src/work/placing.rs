@@ -89,8 +89,12 @@ fn said_by_script(target: Target, limits: &Limits) -> Aim {
 
 /// A path out of a script is held against the same rules as one out of a task.
 fn objection_to_path(block: Block<'_>) -> Option<String> {
-    let Block::Local(local) = block else { return None };
-    let path = Path::new(local.folder_path.as_deref().unwrap_or_default());
+    let path = match block {
+        Block::Local(local) => local.folder_path.as_deref().unwrap_or_default(),
+        Block::Glacier(glacier) => glacier.hot_folder_path.as_deref()?,
+        _ => return None,
+    };
+    let path = Path::new(path);
     let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     (!plain).then(|| format!("'{}' is no plain path", path.display()))
 }

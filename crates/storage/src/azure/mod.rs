@@ -150,7 +150,7 @@ fn availability_of(answer: &Answer) -> Availability {
 impl Storage for Azure {
     fn capabilities(&self) -> Capabilities {
         let cold = matches!(self.tier, Some(AzureAccessTier::Archive));
-        Capabilities { conditional_put: true, cold, ..Capabilities::default() }
+        Capabilities { conditional_put: true, cold, paced: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {

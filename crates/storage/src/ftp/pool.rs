@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Site};
 use super::failure::Failure;
+use crate::pace;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -62,7 +63,7 @@ impl Pool {
                 }
                 outcome
             };
-            match tokio::task::spawn_blocking(attempt).await {
+            match tokio::task::spawn_blocking(pace::carried_to_thread(attempt)).await {
                 Ok(Attempt::Done(outcome)) => return outcome,
                 Ok(Attempt::Crowded) => {}
                 Err(stopped) => return Err(Failure::cut(format!("the work was interrupted: {stopped}"))),

@@ -3,6 +3,7 @@
 use super::connection::{Connection, Site};
 use super::failure::Failure;
 use crate::error::StorageErrorKind;
+use crate::pace::{self, Paced, Way};
 use crate::unfinished;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::PoisonError;
@@ -142,7 +143,9 @@ fn send(connection: &mut Connection, path: &str, data: &[u8], offset: usize) -> 
         protected.is_upload();
     }
     let mut written = Ok(());
-    for chunk in data.get(offset..).unwrap_or_default().chunks(CHUNK) {
+    let chunk = if pace::Pace::current().is_some() { pace::PIECE } else { CHUNK };
+    for chunk in data.get(offset..).unwrap_or_default().chunks(chunk) {
+        pace::pass_blocking(Way::Up, chunk.len());
         written = transfer.write_all(chunk);
         if written.is_err() {
             break;
@@ -189,7 +192,7 @@ pub(super) fn get(connection: &mut Connection, object: &str) -> Result<Vec<u8>, 
     let path = connection.path(object);
     let mut transfer = open(connection, &path, 0)?;
     let mut data = Vec::new();
-    let read = transfer.read_to_end(&mut data);
+    let read = Paced(&mut transfer).read_to_end(&mut data);
     let finished = transfer.finish();
     connection.step(finished)?;
     match read {
@@ -229,7 +232,7 @@ pub(super) fn get_range(
     }
     let mut transfer = open(connection, &path, offset)?;
     let mut data = Vec::with_capacity(wanted);
-    let read = (&mut transfer).take(length).read_to_end(&mut data);
+    let read = Paced((&mut transfer).take(length)).read_to_end(&mut data);
     let finished = transfer.finish();
     if data.len() == wanted {
         part_is_enough(connection, finished.map_err(Failure::from));

@@ -108,7 +108,7 @@ impl GoogleCloud {
 impl Storage for GoogleCloud {
     fn capabilities(&self) -> Capabilities {
         // Servers that only speak Google's language often take no notice of conditions.
-        Capabilities { conditional_put: self.bucket.is_google, ..Capabilities::default() }
+        Capabilities { conditional_put: self.bucket.is_google, paced: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {

@@ -3,6 +3,7 @@
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::refusal::Refusal;
 use crate::http::trouble::{self, Attempt};
+use crate::pace::{self, Way};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
@@ -51,7 +52,11 @@ impl Answer {
     /// The connection was cut, or stood still for too long.
     pub(crate) async fn chunk(&mut self, attempt: &Attempt<'_>) -> Result<Option<Bytes>, StorageError> {
         match tokio::time::timeout(self.patience, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Ok(chunk)) => {
+                // Nobody reads meanwhile, so that the server sends no faster.
+                pace::pass(Way::Down, chunk.as_ref().map_or(0, Bytes::len)).await;
+                Ok(chunk)
+            }
             Ok(Err(error)) => Err(trouble::network(attempt, &self.server, error)),
             Err(_) => Err(trouble::stalled(attempt, &self.server, self.patience)),
         }

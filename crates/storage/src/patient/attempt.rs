@@ -1,10 +1,12 @@
 //! One call, attempted as often as it is worth.
 
+use super::Patience;
 use super::breaker::{Refusal, Standing};
 use super::settings::CallKind;
 use super::traffic::{add, add_time};
-use super::{Pacer, Patience};
 use crate::error::{StorageError, StorageErrorKind};
+use crate::pace::Pace;
+use crate::pacer::Pacer;
 use larder_model::human;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -12,6 +14,9 @@ use tokio::time::Instant;
 
 /// Longer than this no destination is left alone on its own word: a wrong number must not stop backups for days.
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
+
+/// How often it is looked whether a call that waits for bandwidth still does.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A call that is to be made.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +29,8 @@ pub(super) struct Ask<'a> {
     pub(super) up: u64,
     /// How many bytes it fetches, as far as that is known before.
     pub(super) down: u64,
+    /// Whether the destination keeps the pace itself, within the call.
+    pub(super) paced: bool,
 }
 
 /// How far a call has come.
@@ -129,8 +136,10 @@ impl Patience {
         if let Some(refusal) = self.breaker.refusal() {
             return Err(Failure::Refused(refusal));
         }
-        self.pace(&self.upload, ask.up).await;
-        self.pace(&self.download, ask.down).await;
+        if !ask.paced {
+            self.pace(&self.upload, ask.up).await;
+            self.pace(&self.download, ask.down).await;
+        }
         let queued = Instant::now();
         let turn = self.flow.enter().await;
         add_time(&self.tally.turn_micros, queued.elapsed());
@@ -141,13 +150,16 @@ impl Patience {
             add(&self.tally.retries, 1);
         }
         let begun = Instant::now();
+        let pace = Pace::new(&self.upload, &self.download);
         let guard = self.no_answer_after(ask);
-        let outcome = tokio::time::timeout(guard, call()).await.unwrap_or_else(|_| {
+        let outcome = within(guard, &pace, pace.keep(call())).await.unwrap_or_else(|| {
             let cause = format!("it gave no answer within {}", human::length(guard.as_secs()));
             let kind = StorageErrorKind::Unavailable;
             Err(StorageError::new(kind, ask.kind.word(), ask.path, ask.destination, cause))
         });
-        course.spent += begun.elapsed();
+        let (waited, _) = pace.waited();
+        add_time(&self.tally.bandwidth_micros, waited);
+        course.spent += begun.elapsed().saturating_sub(waited);
         match &outcome {
             Err(error) if error.is_throttled() => {
                 add(&self.tally.throttled, 1);
@@ -164,8 +176,10 @@ impl Patience {
         }
         drop(turn);
         let value = outcome.map_err(Failure::Failed)?;
-        // What could not be known before is waited for now; the next ones wait the longer.
-        self.pace(&self.download, size(&value).saturating_sub(ask.down)).await;
+        if !ask.paced {
+            // What could not be known before is waited for now; the next ones wait the longer.
+            self.pace(&self.download, size(&value).saturating_sub(ask.down)).await;
+        }
         Ok(value)
     }
 
@@ -236,6 +250,25 @@ impl Patience {
 
     fn unavailable(&self, ask: &Ask<'_>, cause: String) -> StorageError {
         StorageError::new(StorageErrorKind::Unavailable, ask.kind.word(), ask.path, ask.destination, cause)
+    }
+}
+
+/// Waits for a call so long, and for as long as its bytes waited for bandwidth besides.
+async fn within<F: Future>(limit: Duration, pace: &Pace, call: F) -> Option<F::Output> {
+    tokio::pin!(call);
+    let begun = Instant::now();
+    loop {
+        let (waited, waits) = pace.waited();
+        let end = begun + limit + waited;
+        let now = Instant::now();
+        if end <= now && !waits {
+            return None;
+        }
+        // Whoever waits now has not waited for too long before the wait is over.
+        let look = if waits { end.max(now + LOOK) } else { end };
+        if let Ok(outcome) = tokio::time::timeout_at(look, &mut call).await {
+            return Some(outcome);
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 mod attempt;
 mod breaker;
 mod flow;
-mod pacer;
 mod settings;
 mod storage;
 mod traffic;
@@ -13,12 +12,12 @@ pub use settings::{AttemptLimits, BreakerSettings, CallKind, CallLimits, Patienc
 pub use storage::Patient;
 pub use traffic::Traffic;
 
+use crate::pacer::Pacer;
 use crate::random::Sequence;
 use crate::storage::Storage;
 use breaker::Breaker;
 use flow::Flow;
 use larder_model::Clock;
-use pacer::Pacer;
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
 use traffic::Tally;
@@ -30,8 +29,8 @@ pub struct Patience {
     clock: Arc<dyn Clock>,
     breaker: Breaker,
     flow: Flow,
-    upload: Pacer,
-    download: Pacer,
+    upload: Arc<Pacer>,
+    download: Arc<Pacer>,
     /// Until when the destination asked to be left alone.
     quiet_until: Mutex<Option<Instant>>,
     jitter: Sequence,
@@ -44,7 +43,7 @@ impl Patience {
     #[must_use]
     pub fn new(settings: PatienceSettings, clock: Arc<dyn Clock>, seed: u64) -> Arc<Self> {
         let pacer = |bandwidth: &larder_model::Bandwidth| {
-            Pacer::new(bandwidth.clone(), settings.zone.clone(), Arc::clone(&clock))
+            Arc::new(Pacer::new(bandwidth.clone(), settings.zone.clone(), Arc::clone(&clock)))
         };
         Arc::new(Self {
             breaker: Breaker::new(settings.breaker),

@@ -34,6 +34,10 @@ impl Patient {
         &self.patience
     }
 
+    fn paced(&self) -> bool {
+        self.inner.capabilities().paced
+    }
+
     /// Makes a call that moves no bytes worth counting.
     async fn ask<T, F>(
         &self,
@@ -44,7 +48,7 @@ impl Patient {
     where
         F: Future<Output = Result<T, StorageError>> + Send,
     {
-        let ask = Ask { kind, path, destination: &self.destination, up: 0, down: 0 };
+        let ask = Ask { kind, path, destination: &self.destination, up: 0, down: 0, paced: self.paced() };
         self.patience.ask(ask, call, |_| 0).await
     }
 
@@ -58,7 +62,14 @@ impl Patient {
         F: Future<Output = Result<T, StorageError>> + Send,
     {
         let up = data.len() as u64;
-        let ask = Ask { kind: CallKind::Write, path, destination: &self.destination, up, down: 0 };
+        let ask = Ask {
+            kind: CallKind::Write,
+            path,
+            destination: &self.destination,
+            up,
+            down: 0,
+            paced: self.paced(),
+        };
         self.patience.ask(ask, call, |_| 0).await
     }
 
@@ -71,7 +82,14 @@ impl Patient {
     where
         F: Future<Output = Result<Bytes, StorageError>> + Send,
     {
-        let ask = Ask { kind: CallKind::Read, path, destination: &self.destination, up: 0, down };
+        let ask = Ask {
+            kind: CallKind::Read,
+            path,
+            destination: &self.destination,
+            up: 0,
+            down,
+            paced: self.paced(),
+        };
         self.patience.ask(ask, call, |data: &Bytes| data.len() as u64).await
     }
 }

@@ -82,12 +82,19 @@ impl Bucket {
     }
 
     /// Returns the class that an object goes to, as the protocol writes it.
+    ///
+    /// One rule for every class: packs alone lie in it. Index, snapshots and marks are small, are read by every backup and
+    /// live shortly, all of which costs more in every class but the standard one.
     pub(crate) fn class_of(&self, cold: bool) -> Option<&'static str> {
-        (cold || !class::is_for_data_only(self.class)).then(|| class::header(self.class)).flatten()
+        cold.then(|| class::header(self.class)).flatten()
     }
 }
 
-fn credential(settings: &S3Settings) -> Result<Credential, &'static str> {
+/// Reads the key.
+///
+/// # Errors
+/// Says which half of it is missing.
+pub(crate) fn credential(settings: &S3Settings) -> Result<Credential, &'static str> {
     let secret = |secret: &Option<Secret>| {
         secret.as_ref().map(|secret| secret.expose().trim().to_owned()).filter(|text| !text.is_empty())
     };

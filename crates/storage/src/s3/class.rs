@@ -22,12 +22,6 @@ pub(crate) const fn is_archive(class: S3StorageClass) -> bool {
     matches!(class, S3StorageClass::DeepArchive | S3StorageClass::Glacier)
 }
 
-/// Says whether only what nothing but a restore reads belongs into a class: where reading is slow, or is paid for by the
-/// request and the least time of keeping is long.
-pub(crate) const fn is_for_data_only(class: S3StorageClass) -> bool {
-    is_archive(class) || matches!(class, S3StorageClass::GlacierInstantRetrieval)
-}
-
 /// Says whether a class, as the protocol writes it, is one of those whose objects must be asked for.
 pub(crate) fn is_archive_name(name: &str) -> bool {
     matches!(name, "GLACIER" | "DEEP_ARCHIVE")

@@ -19,5 +19,8 @@ mod read;
 mod storage;
 mod write;
 
+pub(crate) use bucket::credential;
+pub(crate) use call::{Hash, hex};
+pub(crate) use place::said;
 pub(crate) use objects::S3Objects;
 pub use storage::S3;

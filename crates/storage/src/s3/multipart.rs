@@ -2,6 +2,7 @@
 
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::Attempt;
+use crate::pace;
 use crate::s3::bucket::{Bucket, precondition};
 use crate::s3::call::{Call, Hash};
 use crate::s3::write::Existing;
@@ -72,7 +73,7 @@ impl Bucket {
             {
                 parts.push(finished(&attempt, done)?);
             }
-            going.spawn(upload.send(path, number + 1, part));
+            going.spawn(pace::carried(upload.send(path, number + 1, part)));
         }
         while let Some(done) = going.join_next().await {
             parts.push(finished(&attempt, done)?);

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::packet::{Attributes, Reader, kind, open, status};
 use super::session::{Pending, Session, expect, succeeded};
 use crate::error::StorageErrorKind;
+use crate::pace::{self, Way};
 use std::collections::VecDeque;
 
 /// How many bytes may be under way in one transfer.
@@ -68,6 +69,7 @@ impl<'a> Handle<'a> {
             {
                 succeeded(&self.session.wait(oldest).await?)?;
             }
+            pace::pass(Way::Up, part.len()).await;
             let packet = self
                 .session
                 .send(kind::WRITE, part.len(), |packet| packet.bytes(&self.name).u64(offset).bytes(part));
@@ -90,6 +92,7 @@ impl<'a> Handle<'a> {
         while asked < end || !under_way.is_empty() {
             while asked < end && under_way.len() as u64 * chunk < WINDOW as u64 {
                 let count = chunk.min(end - asked);
+                pace::pass(Way::Down, usize::try_from(count).unwrap_or(usize::MAX)).await;
                 under_way.push_back((count, self.ask_bytes(asked, count).await?));
                 asked += count;
             }

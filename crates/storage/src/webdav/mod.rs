@@ -102,7 +102,7 @@ impl WebDav {
 impl Storage for WebDav {
     fn capabilities(&self) -> Capabilities {
         let free_space = self.says_free_bytes.load(Ordering::Relaxed);
-        Capabilities { rename: true, free_space, ..Capabilities::default() }
+        Capabilities { rename: true, free_space, paced: true, ..Capabilities::default() }
     }
 
     fn describe(&self) -> String {

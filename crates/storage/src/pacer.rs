@@ -14,7 +14,7 @@ const SLICES: u64 = 10;
 
 /// One direction of one destination, shared by all who use it.
 #[derive(Debug)]
-pub(super) struct Pacer {
+pub(crate) struct Pacer {
     bandwidth: Bandwidth,
     zone: TimeZone,
     clock: Arc<dyn Clock>,
@@ -23,14 +23,19 @@ pub(super) struct Pacer {
 }
 
 impl Pacer {
-    pub(super) fn new(bandwidth: Bandwidth, zone: TimeZone, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(bandwidth: Bandwidth, zone: TimeZone, clock: Arc<dyn Clock>) -> Self {
         Self { bandwidth, zone, clock, paid: Mutex::new(Instant::now()) }
+    }
+
+    /// Says whether any hour has a limit.
+    pub(crate) fn limits_anything(&self) -> bool {
+        self.bandwidth.limits_anything()
     }
 
     /// Waits until so many bytes may pass.
     ///
     /// They are waited for a slice at a time, in turn with others, so that a small object is not held up by a large one.
-    pub(super) async fn pass(&self, bytes: u64) {
+    pub(crate) async fn pass(&self, bytes: u64) {
         let mut left = if self.bandwidth.limits_anything() { bytes } else { 0 };
         while left > 0 {
             let mut paid = self.paid.lock().await;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use larder_model::task::RetentionPolicy;
 use larder_model::{BackupKind, DatabaseName, OperationId, RestorePoint, Source, TimeSpan};
+use larder_service::DamagedBackups;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -172,6 +173,32 @@ pub struct CheckBody {
     pub destination: Option<String>,
     /// Whether every byte is read, not only the structure.
     pub read_data: bool,
+    /// The part of the bytes that is read, such as `3/30`: the third of thirty parts; all thirty together read everything.
+    pub part: Option<String>,
+}
+
+/// Asks for space to be freed that no backup needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct PruneBody {
+    /// The destination; all where nothing is said.
+    pub destination: Option<String>,
+    /// Whether it only says what it would do.
+    pub dry_run: bool,
+}
+
+/// Asks for repositories to be mended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct RepairBody {
+    /// The destination that is mended; all where nothing is said. What is damaged there is taken from any other.
+    pub destination: Option<String>,
+    /// Whether every byte is read, to find damage that sizes do not show.
+    pub read_data: bool,
+    /// Whether it only says what it would do.
+    pub dry_run: bool,
+    /// What is done with backups of which something is lost for good; they stay as they are where nothing is said.
+    pub damaged_backups: DamagedBackups,
 }
 
 /// Asks for destinations to be brought what they lack.

@@ -16,8 +16,8 @@ mod server;
 
 pub use answer::{
     Accepted, Backups, BackupsBody, CheckBody, Declined, DelayBody, ErrorBody, HealBody, HealthAnswer,
-    KeyAccess, LackingRight, ProposedSource, RestoreBody, RetentionBody, SourceAdded, VerifyBody,
-    VersionAnswer,
+    KeyAccess, LackingRight, ProposedSource, PruneBody, RepairBody, RestoreBody, RetentionBody, SourceAdded,
+    VerifyBody, VersionAnswer,
 };
 pub use error::HttpError;
 pub use larder_studio::{Headline, headline};

@@ -2,6 +2,7 @@
 
 mod destination;
 mod source;
+mod upkeep;
 
 pub(crate) use destination::{DestinationCommand, ImportCommand};
 
@@ -10,10 +11,12 @@ use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use larder_model::task::Periodicity;
 use larder_model::{OperationKind, OperationStatus, TimeSpan};
+use larder_service::CheckPart;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use source::SourceCommand;
+pub(crate) use upkeep::{PruneArguments, RepairArguments, UpkeepArguments};
 
 /// Where the server listens unless told otherwise.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:8600";
@@ -62,6 +65,12 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Restore a backup into scratch and compare it
     Verify(VerifyArguments),
+    /// Mend a repository: from other destinations, and by an index made anew
+    Repair(RepairArguments),
+    /// Free the space that no backup needs
+    Prune(PruneArguments),
+    /// Show what the server does by itself for a database's repositories
+    Upkeep(UpkeepArguments),
     /// Show what waits, and why
     Queue(Connection),
     /// Show why a database's tasks ran or did not, newest first
@@ -250,7 +259,7 @@ pub(crate) enum OperationCommand {
         /// Only of this database
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
-        /// Only of this kind: backup, restore, verify, check, prune or heal
+        /// Only of this kind: backup, restore, verify, check, prune, heal or repair
         #[arg(long, value_parser = operation_kind)]
         kind: Option<OperationKind>,
         /// Only those that stand so: queued, running, completed, failed or aborted
@@ -356,6 +365,9 @@ pub(crate) struct CheckArguments {
     /// Read every byte, not only the structure
     #[arg(long)]
     pub(crate) read_data: bool,
+    /// Read this part of the bytes: 3/30 is the third of thirty parts, and all thirty together read everything
+    #[arg(long, value_name = "K/N")]
+    pub(crate) part: Option<CheckPart>,
     #[command(flatten)]
     pub(crate) place: Place,
     #[command(flatten)]
@@ -385,8 +397,8 @@ pub(crate) struct ResticEnvArguments {
 }
 
 fn operation_kind(word: &str) -> Result<OperationKind, String> {
-    use OperationKind::{Backup, Check, Heal, Prune, Restore, Verify};
-    find(word, &[Backup, Restore, Verify, Check, Prune, Heal])
+    use OperationKind::{Backup, Check, Heal, Prune, Repair, Restore, Verify};
+    find(word, &[Backup, Restore, Verify, Check, Prune, Heal, Repair])
 }
 
 fn operation_status(word: &str) -> Result<OperationStatus, String> {

@@ -26,6 +26,8 @@ pub enum OperationKind {
     Prune,
     /// Brings to destinations what they lack and others have.
     Heal,
+    /// Mends what is damaged of a repository.
+    Repair,
 }
 
 /// How an operation stands.
@@ -73,6 +75,7 @@ impl fmt::Display for OperationKind {
             Self::Check => "check",
             Self::Prune => "prune",
             Self::Heal => "heal",
+            Self::Repair => "repair",
         })
     }
 }

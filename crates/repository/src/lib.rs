@@ -64,7 +64,7 @@ pub use backup::{
 };
 pub use blob::{BlobKind, PackedBlob};
 pub use browse::{Browser, FileReader};
-pub use check::{CheckOptions, CheckPart, CheckReport, Loss, LostBlobs, LostEntry, Problem};
+pub use check::{CheckOptions, CheckPart, CheckReport, InvalidPart, Loss, LostBlobs, LostEntry, Problem};
 pub use compress::{Compression, Compressor, Decompressor};
 pub use config::{Config, FORMAT_VERSION};
 pub use credentials::{Credentials, InvalidKey, OPEN_PASSWORD, RawKey};

@@ -174,6 +174,19 @@ impl Repository {
         Self { inner: Arc::new(Inner { handle, storage, key, key_id, ring, config, id, clock }) }
     }
 
+    /// Returns the same repository as it is seen through another storage.
+    pub(crate) fn at(&self, storage: Arc<dyn Storage>) -> Self {
+        let Inner { handle, key, ring, config, clock, .. } = &*self.inner;
+        let unlocked = Unlocked { key_id: *self.key_id(), key: key.clone() };
+        Self::assemble(handle, storage, unlocked, config.clone(), ring, clock.clone())
+    }
+
+    /// Says whether objects can be copied between this repository and another as they are: both have the same master key.
+    #[must_use]
+    pub fn is_twin_of(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+
     /// Returns the random name of the repository, in hexadecimal.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -365,3 +365,35 @@ fn leftovers_are_named_again_and_rubbish_is_reported_and_left() {
     assert!(place.paths("data/").contains(&path));
     place.assert_whole("with rubbish");
 }
+
+#[test]
+fn a_rehearsed_repair_says_what_the_real_one_does_and_changes_nothing() {
+    for twins in [0, 1] {
+        let place = place();
+        place.change(&place.pack_of("one/deep/2"), |bytes| bytes[50] ^= 1);
+        place.remove(&place.pack_of("two/new"));
+        place.change(&place.packs_of(BlobKind::Tree)[0], |bytes| bytes.truncate(bytes.len() - 1));
+        place.change(&place.paths("index/")[0], |bytes| bytes[9] ^= 1);
+        let before = place.inner.with_objects(|objects| objects.clone());
+        let twins = &[place.twin.clone()][..twins];
+        let options = RepairOptions {
+            read_data: true,
+            damaged_backups: DamagedBackups::Replace,
+            ..RepairOptions::default()
+        };
+        let mut losses = Vec::new();
+        let mut note = |loss| losses.push(loss);
+        let scratch = Arc::new(MemoryStorage::new());
+        let (cancel, counters) = (Cancel::new(), Counters::default());
+        let said = place.repository.rehearse_repair(scratch, twins, &options, &mut note, &cancel, &counters);
+        let said = said.unwrap();
+        assert_eq!(place.inner.with_objects(|objects| objects.clone()), before, "nothing was changed");
+        let (mut done, real_losses) = place.repair_with(twins, &options).unwrap();
+        assert_eq!(losses, real_losses);
+        assert_eq!(losses.is_empty(), !twins.is_empty(), "{losses:?}");
+        // What is written anew is sealed with fresh randomness, so it has another name each time.
+        let pairs = said.rewritten.iter().zip(&mut done.rewritten);
+        pairs.for_each(|(said, done)| done.1 = said.1.clone());
+        assert_eq!(said, done);
+    }
+}

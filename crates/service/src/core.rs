@@ -11,6 +11,7 @@ use crate::operations::Operations;
 use crate::queue::Queue;
 use crate::seal::Sealer;
 use crate::settings::Settings;
+use crate::upkeep::Rota;
 use jiff::Timestamp;
 use larder_engines::Engines;
 use larder_model::{Clock, OperationId, Secret};
@@ -59,6 +60,8 @@ pub(crate) struct Core {
 pub(crate) struct Board {
     pub(crate) agenda: Agenda,
     pub(crate) queue: Queue<Job>,
+    /// What is done for repositories that lie still.
+    pub(crate) rota: Rota,
     /// Tasks whose scheduled run waits or runs; they come back on the agenda when it has ended.
     pub(crate) pending: HashSet<TaskKey>,
     /// Operations that end because somebody put them off.
@@ -85,6 +88,7 @@ impl Core {
         let board = Board {
             agenda: Agenda::default(),
             queue: Queue::new(settings.max_concurrent_backups),
+            rota: Rota::new(settings.check_days.is_some()),
             pending: HashSet::new(),
             delayed: HashSet::new(),
             awake_since: now,

@@ -57,7 +57,7 @@ impl Core {
         let mut ids = Vec::with_capacity(asked.len());
         for (operation, new) in asked {
             let id = operation.id;
-            let scheduled = matches!(&new.job, Job::Backup { cause, .. } if cause.scheduled);
+            let scheduled = new.job.is_scheduled();
             self.operations.add(operation, Delayable::of(&new.job));
             match new.lane {
                 Some(lane) => {
@@ -244,6 +244,8 @@ impl std::fmt::Display for Job {
             Self::Adopt { database, .. } => write!(f, "restore to the new database {}", database.name),
             Self::Verify { database, .. } => write!(f, "verification of {}", database.name),
             Self::Check { database, .. } => write!(f, "check of {}", database.name),
+            Self::Prune { database, .. } => write!(f, "prune of {}", database.name),
+            Self::Repair { database, .. } => write!(f, "repair of {}", database.name),
             Self::Heal { database, .. } => write!(f, "healing of {}", database.name),
         }
     }

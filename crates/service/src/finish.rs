@@ -8,6 +8,7 @@ use crate::identity::TaskKey;
 use crate::job::{Cause, Done, Job, Verdict};
 use crate::record::{self, StoredPlace};
 use crate::remembered;
+use crate::upkeep::{self, Stopped, Upkeep};
 use crate::view::{DestinationStatus, LastBackup, TaskError, TaskStatus};
 use jiff::Timestamp;
 use larder_model::operation::DestinationOutcome;
@@ -36,16 +37,19 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
         }
         _ => None,
     };
-    let decisions = decisions(job, &operation, ending);
+    let decisions = decisions(core, job, &operation, ending);
+    let stopped = if ending.stopping { Stopped::ByServer } else { Stopped::ByPerson };
+    let upkeep = core.upkeep_after(job, &done, ended, stopped);
     let adopted = match job {
         Job::Adopt { database, .. } if done.verdict == Verdict::Completed => Some(database.as_ref()),
         _ => None,
     };
     let entering = adopted.map_or_else(|| Ok(Vec::new()), |database| embedded::entering(core, database));
     let stored = match writes(core, job.database(), &operation, status.as_ref(), &done) {
-        Ok(mut writes) => match entering {
-            Ok(entering) => {
+        Ok(mut writes) => match entering.and_then(|entering| Ok((entering, upkeep_writes(&upkeep)?))) {
+            Ok((entering, upkeep)) => {
                 writes.extend(entering);
+                writes.extend(upkeep);
                 core.store_with(decisions, writes).await.map(|_| ())
             }
             Err(error) => Err(error),
@@ -57,6 +61,11 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
         tracing::error!(operation = id, %error, "could not store how an operation ended");
     }
     remember(core, job.database(), status.as_ref(), &done);
+    {
+        let mut board = core.board();
+        upkeep.into_iter().for_each(|upkeep| board.rota.set(upkeep));
+        job.upkeep().into_iter().for_each(|place| board.rota.ended(place));
+    }
     if let Some(database) = adopted {
         embedded::entered(core, database.clone());
         core.reschedule_databases(std::iter::once(&database.name));
@@ -86,10 +95,15 @@ struct Ending {
     delayed: bool,
 }
 
+/// Makes the writes that store upkeep.
+fn upkeep_writes(upkeep: &[Upkeep]) -> Result<Vec<Write>, ServiceError> {
+    upkeep.iter().map(|upkeep| record::put(record::upkeep(&upkeep.place), upkeep)).collect()
+}
+
 /// Says in the decision log how a backup ended.
-fn decisions(job: &Job, operation: &Operation, ending: Ending) -> Decisions {
+fn decisions(core: &Core, job: &Job, operation: &Operation, ending: Ending) -> Decisions {
     let mut decisions = Decisions::default();
-    let Job::Backup { key, .. } = job else { return decisions };
+    let Job::Backup { key, .. } = job else { return upkeep::decisions(core, job, operation) };
     let (decision, reason) = match operation.status {
         OperationStatus::Completed if operation.unchanged => {
             (Said::Completed, "nothing changed since the last backup, so none was made".to_owned())
@@ -301,6 +315,22 @@ fn remember(core: &Core, database: &DatabaseName, status: Option<&(&TaskKey, Tas
 }
 
 impl Job {
+    /// Returns the place that it is upkeep of, where the server makes it by itself.
+    pub(crate) const fn upkeep(&self) -> Option<&StoredPlace> {
+        match self {
+            Self::Check { upkeep, .. } | Self::Prune { upkeep, .. } => upkeep.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Says whether the server makes it by itself, and nobody waits for it.
+    pub(crate) const fn is_scheduled(&self) -> bool {
+        match self {
+            Self::Backup { cause, .. } => cause.scheduled,
+            _ => self.upkeep().is_some(),
+        }
+    }
+
     /// Returns the database that the work is about.
     pub(crate) fn database(&self) -> &DatabaseName {
         match self {
@@ -309,6 +339,8 @@ impl Job {
             | Self::Adopt { database, .. }
             | Self::Verify { database, .. }
             | Self::Check { database, .. }
+            | Self::Prune { database, .. }
+            | Self::Repair { database, .. }
             | Self::Heal { database, .. } => &database.name,
         }
     }

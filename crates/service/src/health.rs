@@ -20,6 +20,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) next: Option<Timestamp>,
     /// The error of a task's last run.
     pub(crate) error: Option<&'a TaskError>,
+    /// What upkeep found wrong with what is stored, and when.
+    pub(crate) damage: Option<(Timestamp, &'a str)>,
     /// The newest good backup.
     pub(crate) last_good: Option<&'a LastBackup>,
 }
@@ -42,6 +44,10 @@ pub(crate) fn judge(standing: &Standing<'_>, now: Timestamp) -> (Health, String)
     if let Some(error) = standing.error {
         let message = error.message.trim_end_matches('.');
         return (Health::Failed, format!("At {}: {message}; {last}.", moment(error.at)));
+    }
+    if let Some((at, damage)) = standing.damage {
+        let damage = damage.trim_end_matches('.');
+        return (Health::Failed, format!("At {}: {damage}; {last}; repair the repository.", moment(at)));
     }
     if let Some(due) = standing.next.filter(|due| now.duration_since(*due) > GRACE) {
         return (Health::Late, format!("A backup was due at {} and has not begun; {last}.", moment(due)));
@@ -113,6 +119,8 @@ mod tests {
         assert_eq!(word(&Standing { last_good: Some(&suspicious), ..calm.clone() }), Health::Failed);
         let failed = Standing { error: Some(&error), ..calm.clone() };
         assert_eq!(word(&failed), Health::Failed);
+        let damaged = Standing { damage: Some((at(40), "a pack is gone.")), ..calm.clone() };
+        assert_eq!(word(&damaged), Health::Failed);
         assert_eq!(word(&Standing { running: true, ..failed.clone() }), Health::Running);
         assert_eq!(word(&Standing { protected: false, ..calm.clone() }), Health::Unprotected);
         assert_eq!(word(&Standing { missing_since: Some(at(1)), ..failed }), Health::Missing);

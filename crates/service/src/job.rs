@@ -3,7 +3,8 @@
 use crate::destination::Destination;
 use crate::identity::TaskKey;
 use crate::location::Located;
-use crate::request::{BackupChoice, RestoreRequest};
+use crate::record::StoredPlace;
+use crate::request::{BackupChoice, CheckDepth, RepairRequest, RestoreRequest};
 use crate::spot::Spot;
 use crate::view::{FailureCause, Verification};
 use jiff::Timestamp;
@@ -60,8 +61,32 @@ pub(crate) enum Job {
         database: Arc<Database>,
         /// The destinations to check.
         destinations: Vec<Destination>,
-        /// Whether every byte is read.
-        read_data: bool,
+        /// How much is read.
+        depth: CheckDepth,
+        /// The place that it is upkeep of, where the server makes it by itself.
+        upkeep: Option<StoredPlace>,
+    },
+    /// Frees the space of what no backup needs.
+    Prune {
+        /// The database.
+        database: Arc<Database>,
+        /// The destinations to free space at.
+        destinations: Vec<Destination>,
+        /// Whether it only says what it would do.
+        dry_run: bool,
+        /// The place that it is upkeep of, where the server makes it by itself.
+        upkeep: Option<StoredPlace>,
+    },
+    /// Mends repositories.
+    Repair {
+        /// The database.
+        database: Arc<Database>,
+        /// The destinations to mend.
+        destinations: Vec<Destination>,
+        /// Every destination of the database: what is damaged at one may be intact at another.
+        all: Vec<Destination>,
+        /// How.
+        request: RepairRequest,
     },
     /// Brings to destinations what they lack.
     Heal {
@@ -131,6 +156,12 @@ pub(crate) struct Done {
     pub(crate) encrypted: bool,
     /// Backups that were removed by the policy.
     pub(crate) removed: Vec<BackupId>,
+    /// Addresses at which another prune must come, because packs stay for the grace period.
+    pub(crate) retired: Vec<String>,
+    /// Addresses at which nothing is damaged any more.
+    pub(crate) mended: Vec<String>,
+    /// Whether a check that failed could be made, so that what it says is about what lies there.
+    pub(crate) judged: bool,
     /// What a comparison said.
     pub(crate) verification: Option<Verification>,
 }

@@ -50,6 +50,7 @@ mod stored;
 mod stored_source;
 mod tasks;
 mod timing;
+mod upkeep;
 mod validation;
 mod view;
 mod waiting;
@@ -60,13 +61,17 @@ pub use derivation::{covers, derive, derived_name};
 pub use embedded::Deleted;
 pub use error::{ErrorKind, ServiceError};
 pub use larder_engines::{FoundSource, Host, MissingRight, RestorePointInTime};
-pub use larder_repository::OPEN_PASSWORD;
+pub use larder_repository::{CheckPart, InvalidPart, OPEN_PASSWORD};
 pub use location::LocatedPoint;
-pub use request::{BackupChoice, KeptBackup, OperationFilter, RestoreInto, RestorePlace, RestoreRequest};
+pub use request::{
+    BackupChoice, CheckDepth, DamagedBackups, KeptBackup, OperationFilter, RepairRequest, RestoreInto,
+    RestorePlace, RestoreRequest,
+};
 pub use service::Service;
 pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_START_SPREAD, Settings};
 pub use shelf::{Restored, Shelf, ShelfRestore};
 pub use tasks::{Stored, TaskSelector};
+pub use upkeep::{ReadRound, UpkeepView};
 pub use view::{
     ComparedDestination, DatabaseView, DestinationStatus, DestinationTest, DestinationUse, DestinationView,
     FailureCause, Health, LackingBackup, LastBackup, NextRun, Overview, ResticAccess, Running, TaskError,

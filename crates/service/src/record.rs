@@ -23,6 +23,8 @@ pub(crate) const SPOTS: &str = "spot/";
 /// The secrets of that, sealed.
 pub(crate) const SPOT_SECRETS: &str = "spot-secret/";
 pub(crate) const VERIFICATIONS: &str = "verification/";
+/// What is remembered of the upkeep of repositories.
+pub(crate) const UPKEEP: &str = "upkeep/";
 
 /// The last number given to an operation; numbers never come twice, however short the history.
 pub(crate) const LAST_OPERATION: &str = "counter/operation";
@@ -93,8 +95,16 @@ pub(crate) fn operation(id: OperationId) -> String {
 
 /// A path begins with a `/` of its own, and other addresses do not.
 pub(crate) fn place(place: &StoredPlace) -> String {
+    below(PLACES, place)
+}
+
+pub(crate) fn upkeep(place: &StoredPlace) -> String {
+    below(UPKEEP, place)
+}
+
+fn below(prefix: &str, place: &StoredPlace) -> String {
     let slash = if place.root.starts_with('/') { "" } else { "/" };
-    format!("{PLACES}{}{slash}{}", place.database, place.root)
+    format!("{prefix}{}{slash}{}", place.database, place.root)
 }
 
 pub(crate) fn spot(address: &str) -> String {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use larder_engines::RestorePointInTime;
 use larder_model::task::DestinationSettings;
 use larder_model::{OperationKind, OperationStatus, RestorePoint, Secret};
+use larder_repository::CheckPart;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -82,6 +83,43 @@ impl std::fmt::Display for RestorePlace {
             Self::Server { source, name } => write!(f, "{source}/{name}"),
         }
     }
+}
+
+/// How much of a repository a check reads; its structure in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckDepth {
+    /// Whether the bytes are read, too.
+    pub read_data: bool,
+    /// The part of them that is read then; all where nothing is said.
+    pub part: Option<CheckPart>,
+}
+
+/// What a repair does with backups of which something is lost for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum DamagedBackups {
+    /// They stay as they are: all that is not lost can be restored from them.
+    #[default]
+    Keep,
+    /// Of each, a second backup is written without what is lost; it is marked incomplete.
+    Supplement,
+    /// As `Supplement`, and then the damaged one is removed.
+    Replace,
+}
+
+/// What is to be mended, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairRequest {
+    /// The database, by name.
+    pub database: String,
+    /// Only at this destination, by name or address.
+    pub destination: Option<String>,
+    /// Whether every byte is read to find damage that sizes do not show.
+    pub read_data: bool,
+    /// Whether it only says what it would do.
+    pub dry_run: bool,
+    /// What is done with backups of which something is lost for good.
+    pub damaged_backups: DamagedBackups,
 }
 
 /// A backup that is to become a new database of Larder's own.

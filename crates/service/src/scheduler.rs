@@ -26,7 +26,10 @@ pub(crate) async fn run(core: Arc<Core>) {
         if let Err(error) = tick(&core).await {
             tracing::error!(%error, "could not start what is due; it is tried again shortly");
         }
-        let next = core.board().agenda.next();
+        let next = {
+            let board = core.board();
+            board.agenda.next().into_iter().chain(board.rota.next()).min()
+        };
         let wait = next.map_or(LONGEST_SLEEP, |next| {
             let wait = next.duration_since(core.now());
             // Not at once even when overdue: it was just tried.
@@ -56,6 +59,8 @@ pub(crate) async fn tick(core: &Arc<Core>) -> Result<usize, ServiceError> {
     for key in &due {
         asked.extend(due_operation(core, key, now));
     }
+    let (places, upkeep): (Vec<_>, Vec<_>) = core.due_upkeep(now).into_iter().unzip();
+    asked.extend(upkeep);
     let count = asked.len();
     match core.enqueue(asked).await {
         Ok(_) => {
@@ -72,6 +77,7 @@ pub(crate) async fn tick(core: &Arc<Core>) -> Result<usize, ServiceError> {
                 board.pending.remove(key);
                 board.agenda.set(key, Some(now));
             }
+            places.iter().for_each(|place| board.rota.put_back(place, now));
             Err(error)
         }
     }

@@ -5,6 +5,7 @@ use larder_engines::Host;
 use larder_model::Bandwidth;
 use larder_model::task::DestinationKind;
 use larder_storage::ConnectorSettings;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,6 +53,10 @@ pub struct Settings {
     pub upload_limit: Bandwidth,
     /// How much may be fetched from each.
     pub download_limit: Bandwidth,
+    /// Within how many days every stored byte is read and checked, a part of it each day; none is where nothing is said.
+    pub check_days: Option<NonZeroU32>,
+    /// How long packs that no backup needs any more stay, for those who read without a lock; zero removes them at once.
+    pub prune_grace: Duration,
     /// What connections to destinations are told of the host.
     pub connector: ConnectorSettings,
     /// What engines are told of this host: where the vendors' programs lie, and how nicely they run.
@@ -81,6 +86,8 @@ impl Settings {
             allowed_aws_regions: None,
             upload_limit: Bandwidth::default(),
             download_limit: Bandwidth::default(),
+            check_days: None,
+            prune_grace: Duration::ZERO,
             connector: ConnectorSettings::default(),
             host: Host::default(),
         }

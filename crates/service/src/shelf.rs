@@ -5,7 +5,7 @@ use crate::destination::Destination;
 use crate::error::ServiceError;
 use crate::job::{Done, Verdict};
 use crate::operations::Live;
-use crate::request::{BackupChoice, RestorePlace, RestoreRequest};
+use crate::request::{BackupChoice, CheckDepth, RestorePlace, RestoreRequest};
 use crate::spot::Spot;
 use crate::work::check::Check;
 use crate::work::listing::point;
@@ -22,6 +22,7 @@ use larder_storage::{Connector, PatienceSettings};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// The backups of one database at a destination. Its calls are blocking.
@@ -102,6 +103,8 @@ impl Shelf {
                 own_directories: Vec::new(),
                 suspicious: HashSet::new(),
                 engines: Arc::new(Engines::new(host)),
+                prune_grace: Duration::ZERO,
+                reports: PathBuf::new(),
             },
             place: Place { destination, root_known: true, database_known: true, passwords: vec![key] },
             database: Arc::new(database),
@@ -148,13 +151,12 @@ impl Shelf {
         Ok(Restored { backup, messages: done.messages })
     }
 
-    /// Checks the repository's structure, or with `read_data` every byte; returns every problem in words.
+    /// Checks the repository's structure, and reads as much of the bytes as `depth` says; returns every problem in words.
     ///
     /// # Errors
     /// The repository cannot be read, or somebody raised `cancel`.
-    pub fn check(&self, read_data: bool, cancel: &Cancel) -> Result<Vec<String>, ServiceError> {
-        let check =
-            Check { database: Arc::clone(&self.database), places: vec![self.place.clone()], read_data };
+    pub fn check(&self, depth: CheckDepth, cancel: &Cancel) -> Result<Vec<String>, ServiceError> {
+        let check = Check { database: Arc::clone(&self.database), places: vec![self.place.clone()], depth };
         let done = self.order(What::Check(check), cancel).carry_out();
         if matches!(done.verdict, Verdict::Faulted(_)) && !done.messages.is_empty() {
             return Ok(done.messages);

@@ -229,6 +229,7 @@ impl Look<'_> {
             protected: tasks.iter().any(|task| enabled(&task)),
             next: next_run.as_ref().map(|run| run.time),
             error: tasks.iter().filter(enabled).find_map(|task| task.status.error.as_ref()),
+            damage: self.board.rota.damage_of(&database.name),
             last_good: last_good.as_ref(),
         };
         let (health, reason) = health::judge(&standing, self.now);

@@ -46,7 +46,8 @@ async fn what_another_installation_wrote_is_said_and_never_pruned() {
     service.stop().await;
 
     let service = first.start().await;
-    let operation = service.check("web", None, true).await.unwrap();
+    let operation =
+        service.check("web", None, larder_service::CheckDepth { read_data: true, part: None }).await.unwrap();
     assert_completed(&ended(&service, operation).await);
     service.stop().await;
 }

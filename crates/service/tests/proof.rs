@@ -4,7 +4,7 @@
 mod support;
 
 use larder_model::{BackupKind, BackupQuality, OperationStatus};
-use larder_service::{BackupChoice, Health, RestorePlace, RestoreRequest, Service};
+use larder_service::{BackupChoice, CheckDepth, Health, RestorePlace, RestoreRequest, Service};
 use larder_testbed::compare_trees;
 use std::path::{Path, PathBuf};
 use support::{Host, assert_completed, backup, damage_packs, ended, failure, put, sqlite, with_second};
@@ -130,7 +130,7 @@ async fn a_damaged_backup_is_not_verified() {
     let id = service.verify("web", BackupChoice::Latest).await.unwrap();
     let operation = ended(&service, id).await;
     assert!(failure(&operation).contains("web"));
-    let id = service.check("web", None, true).await.unwrap();
+    let id = service.check("web", None, CheckDepth { read_data: true, part: None }).await.unwrap();
     let operation = ended(&service, id).await;
     assert!(failure(&operation).contains("data/"), "{operation:#?}");
     assert_ne!(service.backups("web", None).await.unwrap()[0].quality, BackupQuality::Verified);
@@ -143,7 +143,7 @@ async fn a_whole_repository_passes_its_check() {
     let service = with_both(&host).await;
     assert_completed(&backup(&service, "web", BackupKind::Full).await);
     for read_data in [false, true] {
-        let id = service.check("web", Some("local"), read_data).await.unwrap();
+        let id = service.check("web", Some("local"), CheckDepth { read_data, part: None }).await.unwrap();
         assert_completed(&ended(&service, id).await);
     }
     service.stop().await;

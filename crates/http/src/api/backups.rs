@@ -1,6 +1,6 @@
-//! Backups: made, listed, restored, verified, checked.
+//! Backups: made, listed, restored, verified.
 
-use crate::answer::{Accepted, Backups, BackupsBody, CheckBody, RestoreBody, VerifyBody};
+use crate::answer::{Accepted, Backups, BackupsBody, RestoreBody, VerifyBody};
 use crate::api::databases::DestinationQuery;
 use crate::api::input::{Body, Params};
 use crate::error::ApiError;
@@ -15,9 +15,9 @@ use larder_service::{
 };
 use serde::Deserialize;
 
-type Begun = Result<(StatusCode, Json<Accepted>), ApiError>;
+pub(super) type Begun = Result<(StatusCode, Json<Accepted>), ApiError>;
 
-fn begun(operations: Vec<OperationId>) -> Begun {
+pub(super) fn begun(operations: Vec<OperationId>) -> Begun {
     Ok((StatusCode::ACCEPTED, Json(Accepted { operations })))
 }
 
@@ -98,14 +98,6 @@ pub(crate) async fn verify(
     Body(body): Body<VerifyBody>,
 ) -> Begun {
     begun(vec![app.service.verify(&name, choice(body.backup.as_deref())?).await?])
-}
-
-pub(crate) async fn check(
-    State(app): State<App>,
-    Path(name): Path<String>,
-    Body(body): Body<CheckBody>,
-) -> Begun {
-    begun(vec![app.service.check(&name, body.destination.as_deref(), body.read_data).await?])
 }
 
 pub(crate) async fn verification(

@@ -9,10 +9,12 @@ mod operations;
 mod sources;
 mod tasks;
 mod time;
+mod upkeep;
 
 use crate::answer::{
     Accepted, Backups, BackupsBody, CheckBody, DelayBody, HealBody, HealthAnswer, KeyAccess, LackingRight,
-    ProposedSource, RestoreBody, RetentionBody, SourceAdded, VerifyBody, VersionAnswer,
+    ProposedSource, PruneBody, RepairBody, RestoreBody, RetentionBody, SourceAdded, VerifyBody,
+    VersionAnswer,
 };
 use crate::events;
 use crate::route::Route;
@@ -23,7 +25,7 @@ use larder_model::{
 };
 use larder_service::{
     ComparedDestination, DatabaseView, Decision, DestinationTest, DestinationUse, DestinationView,
-    KeptBackup, NextRun, Overview, QueueEntry, Stored, TaskView, Verification,
+    KeptBackup, NextRun, Overview, QueueEntry, Stored, TaskView, UpkeepView, Verification,
 };
 use serde_json::Value;
 
@@ -32,6 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = about_routes();
     routes.extend(source_routes());
     routes.extend(database_routes());
+    routes.extend(upkeep_routes());
     routes.extend(task_routes());
     routes.extend(destination_routes());
     routes.extend(time_routes());
@@ -214,10 +217,38 @@ fn database_routes() -> Vec<Route> {
         .takes::<VerifyBody>()
         .accepts::<Accepted>()
         .by(backups::verify),
+    ]
+}
+
+fn upkeep_routes() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/databases/{name}/upkeep",
+            "show_upkeep",
+            "Says what the server does by itself for a database's repositories, and when it does it next.",
+        )
+        .gives::<Vec<UpkeepView>>()
+        .by(upkeep::show),
         Route::post("/databases/{name}/check", "check_database", "Asks for a repository to be checked.")
             .takes::<CheckBody>()
             .accepts::<Accepted>()
-            .by(backups::check),
+            .by(upkeep::check),
+        Route::post(
+            "/databases/{name}/prune",
+            "prune_database",
+            "Asks for the space to be freed that no backup needs.",
+        )
+        .takes::<PruneBody>()
+        .accepts::<Accepted>()
+        .by(upkeep::prune),
+        Route::post(
+            "/databases/{name}/repair",
+            "repair_database",
+            "Asks for repositories to be mended: from other destinations, and by an index made anew; names what is lost.",
+        )
+        .takes::<RepairBody>()
+        .accepts::<Accepted>()
+        .by(upkeep::repair),
     ]
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn changed(operation: &Operation, now: Timestamp) -> Notification {
         OperationKind::Check => "Repository Check",
         OperationKind::Prune => "Removal of Old Backups",
         OperationKind::Heal => "Healing of Destinations",
+        OperationKind::Repair => "Repository Repair",
     };
     let severity = match operation.status {
         OperationStatus::Queued | OperationStatus::InProgress => Severity::None,

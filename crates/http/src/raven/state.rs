@@ -79,6 +79,7 @@ pub(crate) fn describe(operation: &Operation) -> String {
         (OperationKind::Check, _) => format!("Check of the repository of database: {database}"),
         (OperationKind::Prune, _) => format!("Removal of old backups of database: {database}"),
         (OperationKind::Heal, _) => format!("Healing of the destinations of database: {database}"),
+        (OperationKind::Repair, _) => format!("Repair of the repository of database: {database}"),
     }
 }
 
@@ -91,6 +92,7 @@ pub(crate) const fn task_type(kind: OperationKind) -> &'static str {
         OperationKind::Check => "RepositoryCheck",
         OperationKind::Prune => "RepositoryPrune",
         OperationKind::Heal => "RepositoryHeal",
+        OperationKind::Repair => "RepositoryRepair",
     }
 }
 

@@ -13,6 +13,7 @@ mod retention;
 pub(crate) mod source;
 mod status;
 mod task;
+mod upkeep;
 mod wait;
 
 use crate::cli::Command;
@@ -31,7 +32,10 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<Exit, Failure> {
         Command::Backup(command) => backup::run(command, screen),
         Command::Operation(command) => operation::run(command, screen),
         Command::Restore(arguments) => restore::restore(&arguments, screen),
-        Command::Check(arguments) => restore::check(&arguments, screen),
+        Command::Check(arguments) => upkeep::check(&arguments, screen),
+        Command::Repair(arguments) => upkeep::repair(&arguments, screen),
+        Command::Prune(arguments) => upkeep::prune(&arguments, screen),
+        Command::Upkeep(arguments) => upkeep::upkeep(&arguments, screen),
         Command::Verify(arguments) => restore::verify(&arguments, screen),
         Command::Queue(connection) => queue::queue(&connection, screen),
         Command::Decisions(arguments) => queue::decisions(&arguments, screen),

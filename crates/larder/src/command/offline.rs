@@ -11,7 +11,7 @@ use crate::signals::Interrupt;
 use crate::task_file;
 use larder_model::Cancel;
 use larder_model::task::{DestinationSettings, LocalSettings};
-use larder_service::{Host, Shelf, ShelfRestore};
+use larder_service::{CheckDepth, Host, Shelf, ShelfRestore};
 use larder_storage::{Connector, ConnectorSettings};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -105,15 +105,19 @@ pub(crate) fn restore(open: &OpenShelf, asked: &ShelfRestore<'_>, screen: &Scree
     )
 }
 
-pub(crate) fn check(open: &OpenShelf, read_data: bool, screen: &Screen) -> Result<Exit, Failure> {
+pub(crate) fn check(open: &OpenShelf, depth: CheckDepth, screen: &Screen) -> Result<Exit, Failure> {
     let cancel = open.cancel()?;
-    let problems = ended(open.shelf.check(read_data, &cancel), &cancel)?;
-    let how = if read_data { "every byte" } else { "the structure" };
+    let problems = ended(open.shelf.check(depth, &cancel), &cancel)?;
+    let how = match depth {
+        CheckDepth { part: Some(part), .. } => format!("the structure and in part {part}"),
+        CheckDepth { read_data: true, .. } => "every byte".to_owned(),
+        CheckDepth { .. } => "the structure".to_owned(),
+    };
     let text = if problems.is_empty() {
         format!("No problem was found in {how} of the repository.")
     } else {
         problems.join("\n")
     };
-    screen.result(&json!({ "Problems": problems, "ReadData": read_data }), &text)?;
+    screen.result(&json!({ "Problems": problems, "ReadData": depth.read_data }), &text)?;
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Failed })
 }

@@ -1,11 +1,11 @@
-//! `larder restore`, `check` and `verify`: whether and how data comes back.
+//! `larder restore` and `verify`: whether and how data comes back.
 
-use crate::cli::{CheckArguments, RestoreArguments, VerifyArguments};
+use crate::cli::{RestoreArguments, VerifyArguments};
 use crate::client::{Client, Path};
 use crate::command::{absolute, offline, wait};
 use crate::exit::{Exit, Failure};
 use crate::show::screen::Screen;
-use larder_http::{Accepted, CheckBody, RestoreBody, VerifyBody};
+use larder_http::{Accepted, RestoreBody, VerifyBody};
 use larder_service::{BackupChoice, RestorePointInTime, ShelfRestore};
 
 pub(crate) fn restore(arguments: &RestoreArguments, screen: &Screen) -> Result<Exit, Failure> {
@@ -51,16 +51,6 @@ fn server_target(text: &str) -> Result<(String, String), Failure> {
         }
         _ => Err(Failure::new(format!("'{text}' is no place in a server; write SOURCE/NAME"))),
     }
-}
-
-pub(crate) fn check(arguments: &CheckArguments, screen: &Screen) -> Result<Exit, Failure> {
-    if let Some(shelf) = offline::shelf(&arguments.database, &arguments.place)? {
-        return offline::check(&shelf, arguments.read_data, screen);
-    }
-    let body = CheckBody { destination: arguments.place.destination.clone(), read_data: arguments.read_data };
-    let client = Client::new(&arguments.connection)?;
-    let accepted: Accepted = client.post(&Path::new(["databases", &arguments.database, "check"]), &body)?;
-    wait::all(&client, &accepted, screen)
 }
 
 pub(crate) fn verify(arguments: &VerifyArguments, screen: &Screen) -> Result<Exit, Failure> {

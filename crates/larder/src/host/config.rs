@@ -17,6 +17,9 @@ use toml::Spanned;
 /// The shortest time between two searches for new databases.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The most days that the reading of everything may take.
+const MOST_DAYS: u32 = 3650;
+
 /// The configuration as read; `None` where nothing is said.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
@@ -28,6 +31,9 @@ pub(crate) struct Config {
     pub(crate) max_concurrent_backups: Option<usize>,
     pub(crate) identifier: Option<String>,
     pub(crate) history_limit: Option<usize>,
+    /// Zero reads nothing.
+    pub(crate) check_days: Option<u32>,
+    pub(crate) prune_grace: Option<Duration>,
     pub(crate) log: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) script_directories: Vec<PathBuf>,
@@ -68,6 +74,16 @@ struct File {
     destinations: Destinations,
     #[serde(default)]
     tools: Tools,
+    #[serde(default)]
+    upkeep: UpkeepTable,
+}
+
+/// What the server does by itself for repositories.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpkeepTable {
+    check_days: Option<Spanned<i64>>,
+    prune_grace: Option<Spanned<String>>,
 }
 
 /// Programs that tasks, or sources, may call.
@@ -172,6 +188,13 @@ identifier = "{identifier}"
 #directories = ["/opt/postgresql/bin"]
 #niceness = 10
 #idle_disk = true
+
+# What the server does by itself for repositories. Within so many days every stored byte at every destination is read and
+# checked, a part of it each day; 0 reads none. Clouds bill for what is fetched: 30 days mean once its size a month.
+# Packs that no backup needs any more stay so long, for those who read without a lock (restic mount and the like).
+#[upkeep]
+#check_days = 30
+#prune_grace = "0s"
 "#
     )
 }
@@ -213,6 +236,13 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
                 .map_err(|_| "only letters, digits, '_', '-' and '.' may be used".to_owned())
         })?,
         history_limit: place.read(file.history_limit, |count| at_least(*count, 1))?,
+        check_days: place.read(file.upkeep.check_days, |days| {
+            u32::try_from(*days)
+                .ok()
+                .filter(|days| *days <= MOST_DAYS)
+                .ok_or_else(|| format!("it must be from 0, which reads nothing, to {MOST_DAYS}"))
+        })?,
+        prune_grace: place.read(file.upkeep.prune_grace, |text| grace(text))?,
         log: place.read(file.log, |level| {
             tracing_subscriber::EnvFilter::try_new(level)
                 .map(|_| level.clone())
@@ -256,6 +286,11 @@ fn interval(text: &str) -> Result<Duration, String> {
         Some(_) => Err("it is shorter than one second".to_owned()),
         None => Err("it is no length of time; write for example 60s, 5m or 1h".to_owned()),
     }
+}
+
+fn grace(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed.ok_or_else(|| "it is no length of time; write for example 0s, 12h or 72h".to_owned())
 }
 
 fn at_least(count: i64, least: usize) -> Result<usize, String> {
@@ -350,6 +385,7 @@ mod tests {
         assert_eq!(config.allowed_destinations.map(|kinds| kinds.len()), Some(DestinationKind::ALL.len()));
         assert_eq!(config.tool_directories, [Path::new("/opt/postgresql/bin")]);
         assert_eq!((config.tool_niceness, config.tool_idle_disk), (Some(10), true));
+        assert_eq!((config.check_days, config.prune_grace), (Some(30), Some(Duration::ZERO)));
         assert_eq!(config.public_url.as_deref(), Some("https://backup.example.org"));
         assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
     }
@@ -377,6 +413,8 @@ mod tests {
             ("destinations = { upload_limit = \"fast\" }", "20 MB/s"),
             ("destinations = { root_certificates = [\"/nope.pem\"] }", "cannot be read"),
             ("commands = { directories = [\"commands\"] }", "absolute"),
+            ("upkeep = { check_days = -1 }", "reads nothing"),
+            ("upkeep = { prune_grace = \"soon\" }", "72h"),
         ] {
             let message = failure(text);
             assert!(message.contains("line 1, column ") && message.contains(says), "{message}");

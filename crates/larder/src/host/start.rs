@@ -26,6 +26,9 @@ const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::
 /// More backups at once than this seldom make anything faster: the disk is then what is waited for.
 const MOST_CONCURRENT_BACKUPS: usize = 4;
 
+/// Within how many days every stored byte is read, unless told otherwise.
+const USUAL_CHECK_DAYS: u32 = 30;
+
 /// A server on this host, started and not yet answering.
 pub(crate) struct Host {
     pub(crate) data: DataDirectory,
@@ -130,6 +133,8 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
         allowed_aws_regions: config.allowed_aws_regions.clone(),
         upload_limit: config.upload_limit.clone(),
         download_limit: config.download_limit.clone(),
+        check_days: NonZero::new(config.check_days.unwrap_or(USUAL_CHECK_DAYS)),
+        prune_grace: config.prune_grace.unwrap_or(defaults.prune_grace),
         connector: ConnectorSettings {
             ssh_program: config.ssh_program.clone(),
             temporary_directory: Some(data.staging()),

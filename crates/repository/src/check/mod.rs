@@ -10,7 +10,7 @@ mod report;
 mod trees;
 
 pub use lost::{LostBlobs, LostEntry};
-pub use part::CheckPart;
+pub use part::{CheckPart, InvalidPart};
 pub use report::{CheckReport, Loss, Problem};
 
 use crate::error::RepositoryError;

@@ -1,7 +1,9 @@
 //! Reading a part of the packs at a time, so that several checks together read all.
 
 use crate::id::Id;
+use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
 /// One of several parts that all packs are divided into by their names.
 ///
@@ -49,6 +51,31 @@ impl CheckPart {
     }
 }
 
+/// A text that names no part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' names no part; write for example 3/30: the third of thirty parts")]
+pub struct InvalidPart {
+    /// The text.
+    pub text: String,
+}
+
+impl fmt::Display for CheckPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for CheckPart {
+    type Err = InvalidPart;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers =
+            text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        let part = numbers.and_then(|(number, of)| Self::new(number, of));
+        part.ok_or_else(|| InvalidPart { text: text.chars().take(40).collect() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +95,10 @@ mod tests {
     fn there_is_no_part_beyond_the_last() {
         assert!(CheckPart::new(0, 5).is_none() && CheckPart::new(6, 5).is_none());
         assert!(CheckPart::new(1, 0).is_none());
+        assert_eq!("3/30".parse(), Ok(CheckPart::new(3, 30).unwrap()));
+        for text in ["", "3", "0/3", "4/3", "1/0", "-1/3", "a/b", "1/2/3"] {
+            assert!(text.parse::<CheckPart>().is_err(), "{text}");
+        }
         let of = NonZeroU32::new(7).unwrap();
         let turns: Vec<u32> = (20..30).map(|turn| CheckPart::in_turn(turn, of).number()).collect();
         assert_eq!(turns, [7, 1, 2, 3, 4, 5, 6, 7, 1, 2]);

@@ -11,6 +11,7 @@ mod missing;
 mod packs;
 mod rebuild;
 mod refetch;
+mod rehearsal;
 mod rewrite;
 mod survey;
 

@@ -68,6 +68,10 @@ impl Service {
             tracing::warn!(count = ended.len(), "the last server stopped while operations ran or waited");
             core.store(ended).await?;
         }
+        let begun = core.load_upkeep(&*core.state).await?;
+        if !begun.is_empty() {
+            core.store(begun).await?;
+        }
         core.reschedule_all();
         let loops = vec![
             tokio::spawn(discovery::run(Arc::clone(&core))),

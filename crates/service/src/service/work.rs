@@ -8,8 +8,9 @@ use crate::identity::{TaskKey, TaskUid};
 use crate::job::{Cause, Job};
 use crate::plan::Plan;
 use crate::queue::Lane;
-use crate::request::{BackupChoice, RestorePlace, RestoreRequest};
+use crate::request::{BackupChoice, CheckDepth, RepairRequest, RestorePlace, RestoreRequest};
 use crate::tasks::{TaskSelector, derived};
+use crate::upkeep::UpkeepView;
 use crate::{scheduler, validation};
 use larder_model::task::{BackupConfiguration, Periodicity};
 use larder_model::{BackupKind, Database, OperationId, OperationKind};
@@ -179,7 +180,7 @@ impl Service {
         self.enqueue_one(OperationKind::Verify, database, Some(Lane::Proof), job).await
     }
 
-    /// Asks for a check of a database's repository: its structure, or with `read_data` every byte.
+    /// Asks for a check of a database's repository: its structure, and as much of the bytes as `depth` says.
     ///
     /// # Errors
     /// There is no such database or destination.
@@ -187,11 +188,48 @@ impl Service {
         &self,
         database: &str,
         destination: Option<&str>,
-        read_data: bool,
+        depth: CheckDepth,
     ) -> Result<OperationId, ServiceError> {
         let (database, destinations) = self.meant(database, destination)?;
-        let job = Job::Check { database: Arc::clone(&database), destinations, read_data };
+        let job = Job::Check { database: Arc::clone(&database), destinations, depth, upkeep: None };
         self.enqueue_one(OperationKind::Check, database, Some(Lane::Proof), job).await
+    }
+
+    /// Asks for the space to be freed that no backup of a database needs. What the administrator's grace period protects stays
+    /// until it is over, and goes then by itself.
+    ///
+    /// # Errors
+    /// There is no such database or destination. Where another installation writes, too, the operation ends Faulted.
+    pub async fn prune(
+        &self,
+        database: &str,
+        destination: Option<&str>,
+        dry_run: bool,
+    ) -> Result<OperationId, ServiceError> {
+        let (database, destinations) = self.meant(database, destination)?;
+        let job = Job::Prune { database: Arc::clone(&database), destinations, dry_run, upkeep: None };
+        self.enqueue_one(OperationKind::Prune, database, Some(Lane::Proof), job).await
+    }
+
+    /// Asks for a database's repositories to be mended: what is damaged or missing is taken from its other destinations,
+    /// the index is made anew, and what is lost for good is named in the operation's messages.
+    ///
+    /// # Errors
+    /// There is no such database or destination. What stays lost ends the operation Faulted.
+    pub async fn repair(&self, request: RepairRequest) -> Result<OperationId, ServiceError> {
+        let (database, all) = self.meant(&request.database, None)?;
+        let (_, destinations) = self.meant(&request.database, request.destination.as_deref())?;
+        let job = Job::Repair { database: Arc::clone(&database), destinations, all, request };
+        self.enqueue_one(OperationKind::Repair, database, Some(Lane::Proof), job).await
+    }
+
+    /// Says what the server does by itself for each repository of a database, and when it does it next.
+    ///
+    /// # Errors
+    /// There is no such database, or it has no destination.
+    pub fn upkeep(&self, database: &str) -> Result<Vec<UpkeepView>, ServiceError> {
+        let (database, destinations) = self.meant(database, None)?;
+        Ok(self.core.show_upkeep(&database, &destinations))
     }
 
     pub(super) async fn enqueue_one(

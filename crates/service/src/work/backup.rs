@@ -169,8 +169,11 @@ impl Backup {
             for part in &parts {
                 let (task, name) = (self.task, self.settings.name.as_str());
                 let policy = self.policy.as_ref();
-                let removed = retain::apply(order, &part.vault, (task, name), policy, &mut done.messages);
-                done.removed.extend(removed);
+                let retained = retain::apply(order, &part.vault, (task, name), policy, &mut done.messages);
+                done.removed.extend(retained.removed);
+                if retained.retired {
+                    done.retired.push(part.vault.place.destination.spot.address.clone());
+                }
             }
         }
         Ok(done)

@@ -5,14 +5,17 @@ mod backup;
 pub(crate) mod candidates;
 pub(crate) mod check;
 pub(crate) mod compare;
+pub(crate) mod free;
 mod heal;
 pub(crate) mod listing;
+mod loss_list;
 mod mark;
 mod mend;
 pub(crate) mod owners;
 mod part;
 pub(crate) mod placing;
 mod reader;
+mod repair;
 pub(crate) mod restore;
 mod retain;
 mod script;
@@ -46,6 +49,7 @@ use larder_repository::KeyRing;
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What every kind of work needs.
@@ -67,6 +71,10 @@ pub(crate) struct Site {
     /// Backups that a comparison found to differ: they are not good.
     pub(crate) suspicious: HashSet<BackupId>,
     pub(crate) engines: Arc<Engines>,
+    /// How long packs that no backup needs any more stay.
+    pub(crate) prune_grace: Duration,
+    /// Where lists go that are too long for an operation's messages.
+    pub(crate) reports: PathBuf,
 }
 
 /// A destination and what is known of it.
@@ -100,6 +108,8 @@ pub(crate) enum What {
     Adopt(adopt::Adopt),
     Verify(verify::Verify),
     Check(check::Check),
+    Free(free::Free),
+    Repair(repair::Repair),
     Mend(mend::Mend),
 }
 
@@ -137,10 +147,21 @@ pub(crate) fn prepare(
             source: core.catalog().sources.get(&database.source).cloned(),
             places: places(core, database, destinations.clone()),
         }),
-        Job::Check { database, destinations, read_data } => What::Check(check::Check {
+        Job::Check { database, destinations, depth, .. } => What::Check(check::Check {
             database: Arc::clone(database),
-            read_data: *read_data,
+            depth: *depth,
             places: places(core, database, destinations.clone()),
+        }),
+        Job::Prune { database, destinations, dry_run, .. } => What::Free(free::Free {
+            database: Arc::clone(database),
+            dry_run: *dry_run,
+            places: places(core, database, destinations.clone()),
+        }),
+        Job::Repair { database, destinations, all, request } => What::Repair(repair::Repair {
+            database: Arc::clone(database),
+            places: places(core, database, destinations.clone()),
+            all: places(core, database, all.clone()),
+            request: request.clone(),
         }),
         Job::Heal { database, destination } => What::Mend(mend(core, database, destination.clone())),
     };
@@ -230,6 +251,8 @@ pub(crate) fn site(core: &Core) -> Site {
         own_directories: core.own_directories(),
         suspicious,
         engines: Arc::clone(&core.engines),
+        prune_grace: core.settings.prune_grace,
+        reports: core.settings.data_directory.join("reports"),
     }
 }
 
@@ -303,6 +326,8 @@ impl Order {
             What::Adopt(adopt) => adopt.run(&self),
             What::Verify(verify) => verify.run(&self),
             What::Check(check) => check.run(&self),
+            What::Free(free) => free.run(&self),
+            What::Repair(repair) => repair.run(&self),
             What::Mend(mend) => mend.run(&self),
         }
     }

@@ -2,12 +2,20 @@
 
 use crate::identity::TaskUid;
 use crate::retention::{Candidate, Policy, removable};
-use crate::work::Order;
 use crate::work::vault::{Found, Vault};
+use crate::work::{Order, free};
 use larder_model::{BackupId, Counters};
-use larder_repository::{PruneOptions, RepositoryError};
 
-/// Removes what a task's policy no longer keeps at one destination, and returns it.
+/// What came of it at one destination.
+#[derive(Debug, Default)]
+pub(crate) struct Retained {
+    /// Backups that were removed.
+    pub(crate) removed: Vec<BackupId>,
+    /// Whether another prune must come: packs stay for the grace period, or this one failed.
+    pub(crate) retired: bool,
+}
+
+/// Removes what a task's policy no longer keeps at one destination, and frees the space.
 ///
 /// Only this installation's own backups of this task are looked at. Nothing that goes wrong here takes anything from
 /// the backup just made: it is told, and tried again after the next one.
@@ -17,31 +25,40 @@ pub(crate) fn apply(
     task: (TaskUid, &str),
     policy: Option<&Policy>,
     messages: &mut Vec<String>,
-) -> Vec<BackupId> {
-    let Some(policy) = policy else { return Vec::new() };
+) -> Retained {
+    let mut retained = Retained::default();
+    let Some(policy) = policy else { return retained };
     let place = &vault.place.destination.name;
     match remove(order, vault, task, policy) {
-        Ok((removed, _)) if removed.is_empty() => removed,
+        Ok((removed, _)) if removed.is_empty() => {}
         Ok((removed, others)) => {
             messages.push(format!("{place}: {} that no rule keeps any more removed", backups(removed.len())));
+            retained.removed = removed;
             if others {
                 messages.push(format!(
                     "{place}: another installation writes to the same repository, so the space is not freed"
                 ));
-                return removed;
+                return retained;
             }
-            match prune(order, vault) {
-                Ok(freed_bytes) => messages.push(format!("{place}: {freed_bytes} bytes freed")),
-                Err(error) => messages
-                    .push(format!("{place}: the space of removed backups could not be freed yet: {error}")),
+            // Counters of its own: this is no progress of the backup.
+            match free::prune(order, vault, false, &Counters::default()) {
+                Ok(summary) => {
+                    retained.retired = free::waits(&summary);
+                    messages.push(format!("{place}: {}", free::told(&summary, false)));
+                }
+                Err(error) => {
+                    retained.retired = !error.is_canceled();
+                    messages.push(format!(
+                        "{place}: the space of removed backups could not be freed yet; it is tried again: {error}"
+                    ));
+                }
             }
-            removed
         }
         Err(error) => {
             messages.push(format!("{place}: old backups were left as they are: {error}"));
-            Vec::new()
         }
     }
+    retained
 }
 
 /// Returns what a policy may speak about: a backup of this task, made by this installation.
@@ -78,14 +95,6 @@ fn remove(
         vault.repository.remove_snapshots(&removable)?;
     }
     Ok((removable, others))
-}
-
-/// Frees the space of what no backup needs; returns how many bytes there are fewer.
-fn prune(order: &Order, vault: &Vault) -> Result<u64, RepositoryError> {
-    // Counters of its own: this is no progress of the backup.
-    let counters = Counters::default();
-    let summary = vault.repository.prune(&PruneOptions::default(), &order.live.cancel, &counters)?;
-    Ok(summary.removed_bytes.saturating_sub(summary.repacked_bytes))
 }
 
 fn backups(count: usize) -> String {

@@ -53,13 +53,15 @@ struct Operations {
     is_filtered: bool,
 }
 
-const KINDS: [(&str, &str, Option<OperationKind>); 6] = [
+const KINDS: [(&str, &str, Option<OperationKind>); 8] = [
     ("", "every kind", None),
     ("backup", "backup", Some(OperationKind::Backup)),
     ("restore", "restore", Some(OperationKind::Restore)),
     ("verify", "verification", Some(OperationKind::Verify)),
     ("check", "check", Some(OperationKind::Check)),
     ("prune", "prune", Some(OperationKind::Prune)),
+    ("heal", "healing", Some(OperationKind::Heal)),
+    ("repair", "repair", Some(OperationKind::Repair)),
 ];
 
 const STATUSES: [(&str, &str, Option<OperationStatus>); 4] = [

@@ -18,6 +18,7 @@ mod embedded;
 mod error;
 mod finish;
 mod health;
+mod history;
 mod identity;
 mod job;
 mod limits;

@@ -7,7 +7,6 @@ mod answer;
 mod face;
 mod frame;
 mod headline;
-mod history;
 mod pages;
 mod plot;
 mod state;

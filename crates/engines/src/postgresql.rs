@@ -17,7 +17,7 @@ mod tally;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport,
+    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, SourceOption,
 };
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
@@ -53,6 +53,10 @@ impl Postgresql {
 impl Engine for Postgresql {
     fn kind(&self) -> EngineKind {
         EngineKind::Postgresql
+    }
+
+    fn options(&self) -> &'static [SourceOption] {
+        &login::OPTIONS
     }
 
     fn capabilities(&self) -> EngineCapabilities {

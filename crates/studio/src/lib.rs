@@ -5,6 +5,7 @@
 
 mod answer;
 mod face;
+mod form;
 mod frame;
 mod headline;
 mod pages;

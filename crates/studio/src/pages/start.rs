@@ -90,7 +90,12 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
     let face = studio.face();
     let service = &studio.service;
     let mut views = service.databases();
-    views.sort_by_key(|view| urgency(view.health));
+    // What has most in it is worth most as a proof.
+    let weight = |view: &DatabaseView| {
+        let last = service.ended_backups(&view.database.name, 1).pop();
+        last.map_or(0, |operation| operation.progress.bytes_done)
+    };
+    views.sort_by_cached_key(|view| (urgency(view.health), std::cmp::Reverse(weight(view))));
     let sources: Vec<String> = service.sources().into_iter().map(|source| source.name.to_string()).collect();
     let tasks = service.tasks();
     let unfinished = |status| OperationFilter { status: Some(status), ..OperationFilter::default() };
@@ -143,7 +148,7 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
 fn places(views: &[DatabaseView]) -> String {
     let first = views.iter().find_map(|view| Some((view, view.destinations.first()?)));
     first.map_or(String::new(), |(view, destination)| {
-        let root = destination.address.trim_end_matches(view.database.name.as_str());
+        let root = destination.address.trim_end_matches(view.database.name.as_str()).trim_end_matches('/');
         format!("They go to {root}.")
     })
 }

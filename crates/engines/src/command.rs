@@ -11,7 +11,7 @@ mod words;
 use crate::dump::{self, compare_file};
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    MissingRight, RestoreJob, RestoreReport, RestoreTarget,
+    MissingRight, RestoreJob, RestoreReport, RestoreTarget, SourceOption,
 };
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
@@ -56,6 +56,10 @@ impl Command {
 impl Engine for Command {
     fn kind(&self) -> EngineKind {
         EngineKind::Command
+    }
+
+    fn options(&self) -> &'static [SourceOption] {
+        &plan::MEANINGS
     }
 
     fn capabilities(&self) -> EngineCapabilities {

@@ -13,7 +13,7 @@ mod server;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport,
+    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, SourceOption,
 };
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
@@ -31,6 +31,10 @@ pub struct Couchdb;
 impl Engine for Couchdb {
     fn kind(&self) -> EngineKind {
         EngineKind::Couchdb
+    }
+
+    fn options(&self) -> &'static [SourceOption] {
+        &crate::remote::TLS_MEANINGS
     }
 
     fn capabilities(&self) -> EngineCapabilities {

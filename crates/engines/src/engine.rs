@@ -30,6 +30,23 @@ pub struct FoundSource {
     pub reason: String,
 }
 
+/// What a source of an engine may say besides its address and password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceOption {
+    /// Its name among the source's options: `TlsCertificate`.
+    pub name: &'static str,
+    /// What it means, in words that begin with a small letter; with what is meant where nothing is said.
+    pub meaning: &'static str,
+}
+
+impl SourceOption {
+    /// Names an option.
+    #[must_use]
+    pub const fn new(name: &'static str, meaning: &'static str) -> Self {
+        Self { name, meaning }
+    }
+}
+
 /// A right that the user of a source lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingRight {
@@ -241,6 +258,11 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         source: &Source,
         own_directories: &[PathBuf],
     ) -> Result<Vec<FoundDatabase>, EngineError>;
+
+    /// Lists what a source may say besides its address and password, for forms to ask.
+    fn options(&self) -> &'static [SourceOption] {
+        &[]
+    }
 
     /// Looks for sources on this host; proposes, and changes nothing.
     fn find(&self) -> Vec<FoundSource> {

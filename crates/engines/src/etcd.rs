@@ -11,7 +11,7 @@ mod snapshot;
 use crate::dump::{self, compare_file, recorded};
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport,
+    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, SourceOption,
 };
 use crate::error::EngineError;
 use crate::listening::listeners;
@@ -69,6 +69,10 @@ impl From<&Look> for Position {
 impl Engine for Etcd {
     fn kind(&self) -> EngineKind {
         EngineKind::Etcd
+    }
+
+    fn options(&self) -> &'static [SourceOption] {
+        &crate::remote::TLS_MEANINGS
     }
 
     fn capabilities(&self) -> EngineCapabilities {

@@ -33,6 +33,7 @@ pub use couchdb::Couchdb;
 pub use engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
     FoundSource, MissingRight, ProofJob, RestoreJob, RestorePointInTime, RestoreReport, RestoreTarget,
+    SourceOption,
 };
 pub use error::{EngineError, SinkError};
 pub use etcd::Etcd;

@@ -26,7 +26,7 @@ mod whole;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport,
+    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, SourceOption,
 };
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
@@ -65,6 +65,10 @@ impl Mariadb {
 impl Engine for Mariadb {
     fn kind(&self) -> EngineKind {
         EngineKind::Mariadb
+    }
+
+    fn options(&self) -> &'static [SourceOption] {
+        &address::OPTIONS
     }
 
     fn capabilities(&self) -> EngineCapabilities {

@@ -19,7 +19,7 @@ mod whole;
 
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport,
+    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, SourceOption,
 };
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
@@ -58,6 +58,10 @@ impl Postgresql {
 impl Engine for Postgresql {
     fn kind(&self) -> EngineKind {
         EngineKind::Postgresql
+    }
+
+    fn options(&self) -> &'static [SourceOption] {
+        &login::OPTIONS
     }
 
     fn capabilities(&self) -> EngineCapabilities {

@@ -15,7 +15,7 @@ mod transfer;
 use crate::dump::{self, compare_file};
 use crate::engine::{
     BackupJob, BackupReport, ChangeCheck, CompareJob, Comparison, Engine, EngineCapabilities, FoundDatabase,
-    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, RestoreTarget,
+    FoundSource, MissingRight, ProofJob, RestoreJob, RestoreReport, RestoreTarget, SourceOption,
 };
 use crate::error::EngineError;
 use crate::listening::listeners;
@@ -52,6 +52,10 @@ impl Redis {
 impl Engine for Redis {
     fn kind(&self) -> EngineKind {
         EngineKind::Redis
+    }
+
+    fn options(&self) -> &'static [SourceOption] {
+        &crate::remote::TLS_MEANINGS
     }
 
     fn capabilities(&self) -> EngineCapabilities {

@@ -94,6 +94,11 @@ mod tests {
         let engines = Engines::new(&Host::default());
         for kind in EngineKind::ALL {
             assert_eq!(engines.get(kind).kind(), kind);
+            let options = engines.get(kind).options();
+            assert!(
+                options.iter().all(|one| !one.meaning.is_empty() && !one.meaning.ends_with('.')),
+                "{kind}"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ mod tls;
 pub(crate) use address::Address;
 pub(crate) use http::{Answer, Http, quick_get};
 pub(crate) use options::Options;
-pub(crate) use tls::{TLS_OPTIONS, Tls};
+pub(crate) use tls::{TLS_MEANINGS, TLS_OPTIONS, Tls};
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Operations: their numbers, how they stand, and who waits for them.
 
 use crate::delay::Delayable;
-use crate::derivation::same_name;
 use crate::error::ServiceError;
+use crate::history::History;
 use crate::identity::{TaskKey, TaskUid};
 use crate::meter::Meter;
 use crate::record;
@@ -28,7 +28,7 @@ pub(crate) struct Operations {
 #[derive(Debug, Default)]
 struct Inner {
     last_id: OperationId,
-    all: BTreeMap<OperationId, Operation>,
+    history: History,
     live: BTreeMap<OperationId, Measured>,
 }
 
@@ -55,18 +55,18 @@ impl Operations {
         state: &dyn State,
         now: jiff::Timestamp,
     ) -> Result<(Self, Vec<Write>), ServiceError> {
-        let mut all: BTreeMap<OperationId, Operation> = BTreeMap::new();
+        let mut history = History::default();
         let mut writes = Vec::new();
         for (_, mut operation) in record::all::<Operation>(state, record::OPERATIONS).await? {
             if !operation.status.is_final() {
                 end_abandoned(&mut operation, now);
                 writes.push(record::put(record::operation(operation.id), &operation)?);
             }
-            all.insert(operation.id, operation);
+            history.insert(operation);
         }
         let counted: OperationId = record::get(state, record::LAST_OPERATION).await?.unwrap_or(0);
-        let last_id = counted.max(all.keys().next_back().copied().unwrap_or(0));
-        let inner = Mutex::new(Inner { last_id, all, live: BTreeMap::new() });
+        let last_id = counted.max(history.last_id());
+        let inner = Mutex::new(Inner { last_id, history, live: BTreeMap::new() });
         let operations =
             Self { inner, changes: broadcast::Sender::new(CHANGES_KEPT), ended: watch::Sender::new(0) };
         Ok((operations, writes))
@@ -87,7 +87,7 @@ impl Operations {
     pub(crate) fn add(&self, operation: Operation, delayable: Option<Delayable>) {
         let mut inner = self.lock();
         inner.live.insert(operation.id, Measured { delayable, ..Measured::default() });
-        inner.all.insert(operation.id, operation.clone());
+        inner.history.insert(operation.clone());
         drop(inner);
         let _ = self.changes.send(operation);
     }
@@ -95,13 +95,14 @@ impl Operations {
     /// Changes an operation, tells whoever listens, and returns it.
     pub(crate) fn change(&self, id: OperationId, change: impl FnOnce(&mut Operation)) -> Option<Operation> {
         let mut inner = self.lock();
-        let Inner { all, live, .. } = &mut *inner;
-        let operation = all.get_mut(&id)?;
-        if let Some(Measured { live, meter, .. }) = live.get_mut(&id) {
-            operation.progress = meter.look(&live.counters, Instant::now());
-        }
-        change(operation);
-        let changed = operation.clone();
+        let Inner { history, live, .. } = &mut *inner;
+        let changed = history.change(id, |operation| {
+            if let Some(Measured { live, meter, .. }) = live.get_mut(&id) {
+                operation.progress = meter.look(&live.counters, Instant::now());
+            }
+            change(operation);
+        });
+        let changed = changed?.clone();
         if changed.status.is_final() {
             inner.live.remove(&id);
         }
@@ -117,13 +118,12 @@ impl Operations {
     pub(crate) fn sample_progress(&self) {
         let mut moved = Vec::new();
         let mut inner = self.lock();
-        let Inner { all, live, .. } = &mut *inner;
+        let Inner { history, live, .. } = &mut *inner;
         for (id, Measured { live, meter, .. }) in live {
-            if let Some(operation) = all.get_mut(id).filter(|o| o.status == OperationStatus::InProgress) {
+            if let Some(operation) = history.get(*id).filter(|o| o.status == OperationStatus::InProgress) {
                 let progress = meter.look(&live.counters, Instant::now());
                 if progress != operation.progress {
-                    operation.progress = progress;
-                    moved.push(operation.clone());
+                    moved.extend(history.change(*id, |operation| operation.progress = progress).cloned());
                 }
             }
         }
@@ -148,8 +148,9 @@ impl Operations {
         let inner = self.lock();
         let of_it =
             inner.live.iter().filter(|(_, one)| one.delayable.as_ref().is_some_and(|d| d.key == *key));
-        let runs =
-            |id: &OperationId| inner.all.get(id).is_some_and(|o| o.status == OperationStatus::InProgress);
+        let runs = |id: &OperationId| {
+            inner.history.get(*id).is_some_and(|o| o.status == OperationStatus::InProgress)
+        };
         of_it.map(|(id, _)| *id).min_by_key(|id| (!runs(id), *id))
     }
 
@@ -161,7 +162,7 @@ impl Operations {
     /// Lists what has not ended, oldest first.
     pub(crate) fn unfinished(&self) -> Vec<Operation> {
         let inner = self.lock();
-        inner.live.keys().filter_map(|id| inner.all.get(id)).cloned().collect()
+        inner.live.keys().filter_map(|id| inner.history.get(*id)).cloned().collect()
     }
 
     /// Returns the backup of a task of a database that runs, or the first that waits.
@@ -172,47 +173,51 @@ impl Operations {
                 && operation.task_uid == Some(task)
                 && operation.database == *database
         };
-        let mut found = inner.live.keys().filter_map(|id| inner.all.get(id)).filter(of_it).peekable();
+        let mut found = inner.live.keys().filter_map(|id| inner.history.get(*id)).filter(of_it).peekable();
         let first = found.peek().map(|operation| operation.id);
         found.find(|operation| operation.status == OperationStatus::InProgress).map(|o| o.id).or(first)
     }
 
     /// Returns one operation.
     pub(crate) fn get(&self, id: OperationId) -> Result<Operation, ServiceError> {
-        self.lock().all.get(&id).cloned().ok_or_else(|| {
+        self.lock().history.get(id).cloned().ok_or_else(|| {
             ServiceError::not_found("operation", id.to_string(), "list the operations to see their numbers")
         })
     }
 
     /// Lists operations, the newest first.
     pub(crate) fn list(&self, filter: &OperationFilter) -> Vec<Operation> {
-        let inner = self.lock();
-        let matches = |operation: &&Operation| {
-            filter.database.as_ref().is_none_or(|name| same_name(name, operation.database.as_str()))
-                && filter.kind.is_none_or(|kind| kind == operation.kind)
-                && filter.status.is_none_or(|status| status == operation.status)
-        };
-        inner.all.values().rev().filter(matches).take(filter.limit.unwrap_or(usize::MAX)).cloned().collect()
+        self.lock().history.list(filter)
+    }
+
+    /// Lists the last backups of a database that have ended, the oldest first.
+    pub(crate) fn ended_backups(&self, database: &DatabaseName, most: usize) -> Vec<Operation> {
+        self.lock().history.ended_backups(database, most)
+    }
+
+    /// Lists the bytes that backups added since a moment, each with the beginning of its quarter of an hour.
+    pub(crate) fn added_since(&self, since: jiff::Timestamp) -> Vec<(jiff::Timestamp, u64)> {
+        self.lock().history.added_since(since)
     }
 
     /// Takes the oldest finished operations beyond the limit out of the history, and returns their numbers.
     pub(crate) fn trim(&self, limit: usize) -> Vec<OperationId> {
         let mut inner = self.lock();
         // The operation that is ending counts as finished already.
-        let finished = (inner.all.len() - inner.live.len()).saturating_add(1);
+        let finished = (inner.history.len() - inner.live.len()).saturating_add(1);
         let mut surplus = finished.saturating_sub(limit);
         let mut gone = Vec::new();
-        for id in inner.all.keys() {
+        for id in inner.history.ids() {
             if surplus == 0 {
                 break;
             }
-            if !inner.live.contains_key(id) {
-                gone.push(*id);
+            if !inner.live.contains_key(&id) {
+                gone.push(id);
                 surplus -= 1;
             }
         }
         for id in &gone {
-            inner.all.remove(id);
+            inner.history.remove(*id);
         }
         gone
     }

@@ -116,7 +116,7 @@ impl Planner<'_> {
     }
 
     /// Returns within which time after its moment the runs of a task begin.
-    fn width(&self, task: &Plan, run: &Run) -> SignedDuration {
+    pub(crate) fn width(&self, task: &Plan, run: &Run) -> SignedDuration {
         // A task of one database alone has nobody to make way for.
         if task.server_wide().is_none() {
             return SignedDuration::ZERO;

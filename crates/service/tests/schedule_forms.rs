@@ -283,3 +283,34 @@ async fn an_operation_that_a_crash_cut_off_is_faulted_and_its_run_is_made_up_for
     assert_completed(&all[1]);
     service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_only_written_says_whom_it_covers_and_where_in_the_day_it_falls() {
+    let host = Host::new();
+    let service = host.start().await;
+    for name in ["web", "mail", "test"] {
+        service.add_source(host.tree(name)).await.unwrap();
+    }
+    let mut stored = host.nightly();
+    stored.periodic.full_backup_frequency = Some("20 6,18 * * *".to_owned());
+    stored.periodic.incremental_backup_frequency = None;
+    support::put(&service, stored.clone()).await.unwrap();
+    let mut draft = host.nightly();
+    draft.periodic.name = "Other".to_owned();
+    draft.periodic.full_backup_frequency = Some("45 23 * * *".to_owned());
+    draft.periodic.incremental_backup_frequency = Some("45 */12 * * *".to_owned());
+    draft.excluded_databases = vec!["te*".to_owned()];
+    let (covered, left_out) = service.coverage(&draft);
+    let names = |all: &[larder_model::DatabaseName]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!((names(&covered), names(&left_out)), (vec!["mail".into(), "web".into()], vec!["test".into()]));
+    let zone = jiff::tz::TimeZone::get("Asia/Tokyo").unwrap();
+    let day = service.day(&draft, &zone);
+    // In UTC, the server's zone, 00:45, 12:45 and 23:45: nine hours later there.
+    assert_eq!(day.own_minutes, [8 * 60 + 45, 9 * 60 + 45, 21 * 60 + 45]);
+    // 6:20 and 18:20 for each of three.
+    let busy: Vec<(usize, usize)> =
+        day.others.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(busy, [(3 * 4 + 1, 3), (15 * 4 + 1, 3)]);
+    assert!(service.day(&stored, &zone).others.iter().all(|count| *count == 0), "it is not among the others");
+    service.stop().await;
+}

@@ -76,7 +76,7 @@
     try {
       const answer = await fetch(place.dataset.load);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const found = fresh.querySelector("#points") ?? fresh.querySelector(".notice");
+      const found = fresh.querySelector("#points, #found, #rights") ?? fresh.querySelector(".notice");
       if (found) { found.removeAttribute("id"); place.replaceChildren(found); }
     } catch { /* the link in it still leads there */ }
   };
@@ -98,6 +98,31 @@
     }
   };
   const loadAll = () => document.querySelectorAll("[data-load]").forEach(load);
+
+  // Pieces that the server draws anew from what stands in a form: put into one place, or each where its like is.
+  let asked = 0;
+  const parts = async (url, body, place) => {
+    const number = place ? 0 : (asked += 1);
+    try {
+      const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (place) return place.replaceChildren(...fresh.body.childNodes);
+      // Somebody typed on in the meantime: a later answer comes.
+      if (number !== asked) return;
+      for (const part of fresh.querySelectorAll("body > [id]")) document.getElementById(part.id)?.replaceWith(part);
+    } catch (error) {
+      say(error.message, true);
+    }
+  };
+
+  const copy = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      say("Copied.");
+    } catch {
+      say("The browser does not let pages copy; mark the text and copy it by hand.", true);
+    }
+  };
 
   const ask = (text, more) => new Promise((answered) => {
     const dialog = $("#ask");
@@ -152,6 +177,8 @@
     if (button.dataset.post) press(button);
     else if (button.dataset.delay) delay(button.dataset.delay);
     else if ("print" in button.dataset) print();
+    else if ("copy" in button.dataset) copy(button.dataset.copy);
+    else if ("copyOf" in button.dataset) copy(document.getElementById(button.dataset.copyOf).value);
   });
 
   document.addEventListener("submit", async (event) => {
@@ -170,7 +197,7 @@
     }
   });
 
-  window.larder = { call, say };
+  window.larder = { call, say, parts };
   loadAll();
   const events = new EventSource("/api/v1/events");
   events.addEventListener("operation", (event) => show(JSON.parse(event.data)));

@@ -5,9 +5,9 @@
 
 mod answer;
 mod face;
+mod form;
 mod frame;
 mod headline;
-mod history;
 mod pages;
 mod plot;
 mod state;

@@ -2,6 +2,7 @@
 
 use super::permitted::permitted;
 use super::words::split;
+use crate::engine::SourceOption;
 use crate::error::EngineError;
 use crate::remote::Options;
 use larder_model::{Secret, Source};
@@ -18,6 +19,17 @@ const FILE: &str = "FileName";
 const RESTORE: &str = "RestoreCommand";
 const ENVIRONMENT: &str = "EnvironmentFile";
 const OPTIONS: [&str; 7] = [MARKER, MINIMUM, TIMEOUT, DIRECTORY, FILE, RESTORE, ENVIRONMENT];
+
+/// What each of them means, for forms to ask.
+pub(super) const MEANINGS: [SourceOption; 7] = [
+    SourceOption::new(MARKER, "a text that must stand in the last 64 KiB of what is printed"),
+    SourceOption::new(MINIMUM, "the least size in bytes; 1 where nothing is said"),
+    SourceOption::new(TIMEOUT, "how many seconds it may take; for ever where nothing is said"),
+    SourceOption::new(DIRECTORY, "where it runs; where the program lies, unless said otherwise"),
+    SourceOption::new(FILE, "the name of the file in the backup; output where nothing is said"),
+    SourceOption::new(ENVIRONMENT, "a file with lines of NAME=value, readable by owner and group only"),
+    SourceOption::new(RESTORE, "a program that takes a backup on its standard input"),
+];
 
 /// Larger files of settings are none, in bytes.
 const MOST_SETTINGS: u64 = 1 << 20;

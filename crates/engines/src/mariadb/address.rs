@@ -1,5 +1,6 @@
 //! What a source of this engine says: where the server is, who asks it, and how.
 
+use crate::engine::SourceOption;
 use crate::error::EngineError;
 use larder_model::{EngineKind, Source};
 use std::path::PathBuf;
@@ -12,7 +13,21 @@ const PORT: u16 = 3306;
 const LOCK_SECONDS: u64 = 120;
 
 /// The names that a source's options may have.
-const OPTIONS: [&str; 4] = ["LockSeconds", "Socket", "TlsAuthority", "WholeServer"];
+pub(super) const OPTIONS: [SourceOption; 4] = [
+    SourceOption::new(
+        "LockSeconds",
+        "for how many seconds a table that somebody locks is waited for; 120 where nothing is said",
+    ),
+    SourceOption::new("Socket", "the socket that is used instead of host and port"),
+    SourceOption::new(
+        "TlsAuthority",
+        "the file with the certificates that the server's must be signed by; with it nothing is sent in the clear",
+    ),
+    SourceOption::new(
+        "WholeServer",
+        "true or false: whether the server as a whole, its files, is a database of its own; false where nothing is said",
+    ),
+];
 
 /// A server, and how it is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +99,7 @@ impl Address {
                     read.whole_server = value.parse().map_err(|_| wrong("true or false"))?;
                 }
                 _ => {
-                    let known = OPTIONS.join(", ");
+                    let known = OPTIONS.map(|one| one.name).join(", ");
                     return Err(refused(format!(
                         "'{name}' is not one of the options of {}; the options are {known}",
                         EngineKind::Mariadb

@@ -1,21 +1,28 @@
 //! How a server is reached: what a source says, in the words of the vendor's programs.
 
+use crate::engine::SourceOption;
 use crate::error::EngineError;
 use crate::tool::{RunAs, ToolRun};
 use larder_model::{Cancel, Secret, Source};
 use std::collections::BTreeMap;
 
 /// The options a source may have, with what they mean.
-const OPTIONS: [(&str, &str); 6] = [
-    ("MaintenanceDatabase", "the database that is asked for the others; postgres where nothing is said"),
-    ("SslMode", "as libpq has it: require, verify-full"),
-    ("SslRootCertificate", "the file with the certificates that are trusted"),
-    (
+pub(super) const OPTIONS: [SourceOption; 6] = [
+    SourceOption::new(
+        "MaintenanceDatabase",
+        "the database that is asked for the others; postgres where nothing is said",
+    ),
+    SourceOption::new("SslMode", "as libpq has it: require, verify-full"),
+    SourceOption::new("SslRootCertificate", "the file with the certificates that are trusted"),
+    SourceOption::new(
         "LockTimeout",
         "for how many seconds a table that somebody locks is waited for; 60 where nothing is said",
     ),
-    ("OsUser", "the user of this host that the programs run as, for servers that ask for it (peer)"),
-    ("WholeServer", "true where the server as a whole is a database, too"),
+    SourceOption::new(
+        "OsUser",
+        "the user of this host that the programs run as, for servers that ask for it (peer)",
+    ),
+    SourceOption::new("WholeServer", "true where the server as a whole is a database, too"),
 ];
 
 /// For how many seconds a connection is waited for.
@@ -141,11 +148,11 @@ fn option(source: &Source, variable: &'static str, name: &str) -> (&'static str,
 }
 
 fn check_options(options: &BTreeMap<String, String>) -> Result<(), (String, String)> {
-    match options.keys().find(|name| !OPTIONS.iter().any(|(known, _)| known == name)) {
+    match options.keys().find(|name| !OPTIONS.iter().any(|known| known.name == *name)) {
         None => Ok(()),
         Some(unknown) => {
             let known: Vec<String> =
-                OPTIONS.iter().map(|(name, meaning)| format!("{name} ({meaning})")).collect();
+                OPTIONS.iter().map(|one| format!("{} ({})", one.name, one.meaning)).collect();
             Err((format!("it has no option '{unknown}'"), format!("the options are {}", known.join("; "))))
         }
     }

@@ -1,6 +1,7 @@
 //! Certificates for servers that are reached by TLS.
 
 use super::options::Options;
+use crate::engine::SourceOption;
 use crate::error::EngineError;
 use crate::words::plain;
 use rustls::pki_types::pem::PemObject;
@@ -11,6 +12,16 @@ use std::sync::Arc;
 
 /// The options by which a source names its certificates, all of them files.
 pub(crate) const TLS_OPTIONS: [&str; 3] = ["TlsAuthorities", "TlsCertificate", "TlsKey"];
+
+/// What each of them means, for forms to ask.
+pub(crate) const TLS_MEANINGS: [SourceOption; 3] = [
+    SourceOption::new(
+        "TlsAuthorities",
+        "the file with the certificates that the server's must be signed by; those that the host trusts where nothing is said",
+    ),
+    SourceOption::new("TlsCertificate", "the file with our own certificate, for servers that ask for one"),
+    SourceOption::new("TlsKey", "the file with the key of our own certificate"),
+];
 
 /// Where Debian keeps the authorities that everybody trusts.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";

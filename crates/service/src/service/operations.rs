@@ -3,7 +3,8 @@
 use super::Service;
 use crate::error::ServiceError;
 use crate::request::OperationFilter;
-use larder_model::{Operation, OperationId};
+use jiff::Timestamp;
+use larder_model::{DatabaseName, Operation, OperationId};
 use tokio::sync::broadcast;
 
 impl Service {
@@ -11,6 +12,19 @@ impl Service {
     #[must_use]
     pub fn operations(&self, filter: &OperationFilter) -> Vec<Operation> {
         self.core.operations.list(filter)
+    }
+
+    /// Lists the last `most` backups of a database that have ended, the oldest first.
+    #[must_use]
+    pub fn ended_backups(&self, database: &DatabaseName, most: usize) -> Vec<Operation> {
+        self.core.operations.ended_backups(database, most)
+    }
+
+    /// Lists the bytes that backups added at all destinations since a moment, as far as the history reaches, each with
+    /// the beginning of the quarter of an hour in which they ended; those without any are left out.
+    #[must_use]
+    pub fn added_since(&self, since: Timestamp) -> Vec<(Timestamp, u64)> {
+        self.core.operations.added_since(since)
     }
 
     /// Returns one operation as it stands now.

@@ -4,8 +4,8 @@ use super::Service;
 use crate::error::ServiceError;
 use crate::view::DatabaseView;
 use crate::{discovery, sources};
-use larder_engines::{FoundSource, MissingRight};
-use larder_model::{DatabaseName, Source};
+use larder_engines::{FoundSource, MissingRight, SourceOption};
+use larder_model::{DatabaseName, EngineKind, Source};
 
 impl Service {
     /// Adds a source and searches it at once; returns the databases found.
@@ -30,6 +30,12 @@ impl Service {
     /// There is no such source, or it cannot be asked.
     pub async fn missing_rights(&self, source: &str) -> Result<Vec<MissingRight>, ServiceError> {
         sources::missing_rights(&self.core, source).await
+    }
+
+    /// Lists what a source of an engine may say besides its address and password.
+    #[must_use]
+    pub fn source_options(&self, engine: EngineKind) -> &'static [SourceOption] {
+        self.core.engines.get(engine).options()
     }
 
     /// Looks for sources on this host that are not added yet; adds none.

@@ -1,12 +1,17 @@
 //! Tasks: put, listed, switched, deleted, and when they run.
 
 use super::Service;
+use crate::day::DayOfRuns;
+use crate::derivation::covers;
 use crate::error::{ErrorKind, ServiceError};
 use crate::tasks::{Stored, TaskSelector, derived, own, server_wide};
 use crate::validation;
 use crate::view::{NextRun, TaskView};
 use jiff::Timestamp;
-use larder_model::{BackupKind, PeriodicBackupConfiguration, ServerWideBackupConfiguration};
+use jiff::tz::TimeZone;
+use larder_model::{
+    BackupKind, Database, DatabaseName, PeriodicBackupConfiguration, ServerWideBackupConfiguration,
+};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -191,6 +196,23 @@ impl Service {
     /// There is no such task.
     pub fn next_runs(&self, task: Option<&str>, count: usize) -> Result<Vec<NextRun>, ServiceError> {
         self.core.show_next_runs(task, count)
+    }
+
+    /// Says which databases a task is for, or would be for, and which of those that are there it is not: in the order of
+    /// names.
+    #[must_use]
+    pub fn coverage(&self, task: &ServerWideBackupConfiguration) -> (Vec<DatabaseName>, Vec<DatabaseName>) {
+        let catalog = self.core.catalog();
+        let there = catalog.databases.values().filter(|database| database.missing_since.is_none());
+        let (covered, left_out): (Vec<_>, Vec<_>) = there.partition(|database| covers(task, database));
+        let names = |all: Vec<&Arc<Database>>| all.into_iter().map(|one| one.name.clone()).collect();
+        (names(covered), names(left_out))
+    }
+
+    /// Says where in the next day runs begin: those of a task, stored or not, and those of all others.
+    #[must_use]
+    pub fn day(&self, task: &ServerWideBackupConfiguration, zone: &TimeZone) -> DayOfRuns {
+        self.core.show_day(task, zone)
     }
 
     /// Checks when a task that is not stored yet would run next.

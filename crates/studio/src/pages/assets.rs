@@ -21,6 +21,14 @@ pub(super) async fn task_script() -> Asset {
     asset("text/javascript; charset=utf-8", include_str!("../../assets/task.js"))
 }
 
+pub(super) async fn sources_script() -> Asset {
+    asset("text/javascript; charset=utf-8", include_str!("../../assets/sources.js"))
+}
+
+pub(super) async fn start_script() -> Asset {
+    asset("text/javascript; charset=utf-8", include_str!("../../assets/start.js"))
+}
+
 pub(super) async fn icon() -> Asset {
     asset("image/svg+xml", include_str!("../../assets/favicon.svg"))
 }

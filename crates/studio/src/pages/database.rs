@@ -4,7 +4,6 @@ use crate::Studio;
 use crate::answer::{Page, page};
 use crate::face::{Face, Moment};
 use crate::frame::{Frame, Here};
-use crate::history::last_backups;
 use crate::plot::bars::{self, Bar};
 use crate::state::{self, Mark};
 use crate::words::Work;
@@ -69,7 +68,7 @@ pub(super) async fn show(State(studio): State<Studio>, Path(name): Path<String>)
         ..OperationFilter::default()
     };
     let operations = studio.service.operations(&filter);
-    let backups = last_backups(&studio, PLOTTED).remove(&view.database.name).unwrap_or_default();
+    let backups = studio.service.ended_backups(&view.database.name, PLOTTED);
     let mut decisions = Vec::new();
     for task in &view.tasks {
         // A task that went away in this moment has nothing to tell.

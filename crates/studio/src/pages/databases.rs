@@ -4,7 +4,6 @@ use crate::Studio;
 use crate::answer::{Page, page};
 use crate::face::Moment;
 use crate::frame::{Frame, Here};
-use crate::history::last_backups;
 use crate::plot::strip;
 use crate::state::{self, Mark, urgency};
 use askama::Template;
@@ -13,7 +12,7 @@ use larder_service::DatabaseView;
 use serde::Deserialize;
 
 /// How many databases one page shows.
-const ON_A_PAGE: usize = 200;
+const ON_A_PAGE: usize = 50;
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -88,7 +87,6 @@ pub(super) async fn show(State(studio): State<Studio>, Query(asked): Query<Asked
     views.retain(|view| fits(view, &asked.filter));
     sort(&mut views, asked.sort);
     let found = views.len();
-    let history = last_backups(&studio, strip::BACKUPS);
     let row = |view: &DatabaseView| Row {
         name: view.database.name.to_string(),
         engine: view.database.engine.as_str(),
@@ -96,7 +94,7 @@ pub(super) async fn show(State(studio): State<Studio>, Query(asked): Query<Asked
         locator: view.database.locator.clone(),
         mark: state::of_health(view.health),
         reason: (urgency(view.health) < 4).then(|| view.reason.clone()),
-        strip: strip::draw(history.get(&view.database.name).map_or(&[], Vec::as_slice)),
+        strip: strip::draw(&studio.service.ended_backups(&view.database.name, strip::BACKUPS)),
         last_good: view.last_good_backup.as_ref().map(|backup| face.moment(backup.time)),
         next: view.next_run.as_ref().map(|run| (face.moment(run.begins), run.kind.to_string())),
     };

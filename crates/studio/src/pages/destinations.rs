@@ -1,4 +1,4 @@
-//! Every place that backups lie in, with the databases that write there.
+//! Every place that backups lie in, with the databases that write there; and places that are tried.
 
 use crate::Studio;
 use crate::answer::{Page, page};
@@ -8,6 +8,9 @@ use crate::state::Mark;
 use askama::Template;
 use axum::extract::State;
 use jiff::Timestamp;
+use larder_model::task::{BackupConfiguration, DestinationSettings, read};
+use larder_service::{DestinationTest, ServiceError};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 struct Row {
@@ -67,4 +70,35 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
         error: its.error,
     });
     page(&Destinations { frame: studio.frame(Here::Destinations, "Destinations"), rows: rows.collect() })
+}
+
+#[derive(Template)]
+#[template(path = "outcome.html")]
+struct Outcome {
+    tests: Vec<DestinationTest>,
+    trouble: Option<String>,
+}
+
+/// Tries the destinations of a block that a form holds, and says in words what works and what does not.
+pub(super) async fn test(State(studio): State<Studio>, body: String) -> Page {
+    let mut outcome = Outcome { tests: Vec::new(), trouble: None };
+    match tried(&studio, &body).await {
+        Ok(tests) if tests.is_empty() => {
+            outcome.trouble = Some("It does not say yet where it is; fill in the fields above.".to_owned());
+        }
+        Ok(tests) => outcome.tests = tests,
+        Err(error) => outcome.trouble = Some(error),
+    }
+    page(&outcome)
+}
+
+async fn tried(studio: &Studio, body: &str) -> Result<Vec<DestinationTest>, String> {
+    let given: Map<String, Value> = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    let given: BackupConfiguration = read(&given).map_err(|error| ServiceError::from(error).to_string())?;
+    let mut tests = Vec::new();
+    for (_, block) in given.live() {
+        let its = studio.service.test_settings(DestinationSettings::from(block)).await;
+        tests.append(&mut its.map_err(|error| error.to_string())?);
+    }
+    Ok(tests)
 }

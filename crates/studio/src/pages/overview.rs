@@ -5,14 +5,12 @@ use crate::answer::{Page, page};
 use crate::face::{Face, Moment};
 use crate::frame::{Frame, Here};
 use crate::headline::{Headline, headline};
-use crate::history::last_backups;
 use crate::plot::{bars, strip};
 use crate::state::{self, Mark, urgency};
 use askama::Template;
 use axum::extract::State;
 use jiff::ToSpan;
 use larder_model::human::size;
-use larder_model::{DatabaseName, Operation};
 use larder_service::DatabaseView;
 use std::collections::HashMap;
 
@@ -57,13 +55,12 @@ struct Run {
 pub(super) async fn show(State(studio): State<Studio>) -> Page {
     let overview = studio.service.overview();
     let face = studio.face();
-    let history = last_backups(&studio, 1000);
     let mut views = studio.service.databases();
     // What needs a person comes first; the service has them in the order of names.
     views.sort_by_key(|view| urgency(view.health));
     let headline = headline(&overview);
     let next = studio.service.next_runs(None, NEXT_RUNS).unwrap_or_default();
-    let (added, added_total) = added(&history, &face);
+    let (added, added_total) = added(&studio, &face);
     page(&Overview {
         frame: studio.frame(Here::Overview, headline.text.clone()),
         shape: state::of_health(headline.health).shape,
@@ -74,7 +71,7 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
             .map(|(health, count)| (state::of_health(*health), *count))
             .collect(),
         hidden: views.len().saturating_sub(DATABASES),
-        rows: views.iter().take(DATABASES).map(|view| row(view, &history, &face)).collect(),
+        rows: views.iter().take(DATABASES).map(|view| row(view, &studio, &face)).collect(),
         next: next
             .iter()
             .map(|run| Run {
@@ -94,32 +91,27 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
     })
 }
 
-fn row(view: &DatabaseView, history: &HashMap<DatabaseName, Vec<Operation>>, face: &Face) -> Row {
-    let its = history.get(&view.database.name).map_or(&[][..], Vec::as_slice);
+fn row(view: &DatabaseView, studio: &Studio, face: &Face) -> Row {
     Row {
         name: view.database.name.to_string(),
         engine: view.database.engine.as_str(),
         mark: state::of_health(view.health),
         reason: (urgency(view.health) < 4).then(|| view.reason.clone()),
-        strip: strip::draw(its.get(its.len().saturating_sub(strip::BACKUPS)..).unwrap_or_default()),
+        strip: strip::draw(&studio.service.ended_backups(&view.database.name, strip::BACKUPS)),
         last_good: view.last_good_backup.as_ref().map(|backup| face.moment(backup.time)),
         next: view.next_run.as_ref().map(|run| face.moment(run.begins)),
     }
 }
 
 /// Draws how many bytes were added in each of the last days; `None` where nothing was.
-fn added(history: &HashMap<DatabaseName, Vec<Operation>>, face: &Face) -> (Option<String>, String) {
+fn added(studio: &Studio, face: &Face) -> (Option<String>, String) {
     let today = face.now.to_zoned(face.zone.clone()).date();
     let days: Vec<_> =
         (0..DAYS).rev().filter_map(|back| today.checked_sub(i64::try_from(back).ok()?.days()).ok()).collect();
+    let first = days.first().and_then(|day| day.to_zoned(face.zone.clone()).ok());
     let mut bytes: HashMap<_, u64> = HashMap::new();
-    for operation in history.values().flatten() {
-        let Some(ended) = operation.ended else { continue };
-        let stored: u64 = match operation.destinations.is_empty() {
-            true => operation.progress.bytes_stored,
-            false => operation.destinations.iter().map(|one| one.bytes_stored).sum(),
-        };
-        *bytes.entry(ended.to_zoned(face.zone.clone()).date()).or_default() += stored;
+    for (moment, added) in studio.service.added_since(first.map_or(face.now, |day| day.timestamp())) {
+        *bytes.entry(moment.to_zoned(face.zone.clone()).date()).or_default() += added;
     }
     let of = |day| bytes.get(day).copied().unwrap_or(0);
     let total: u64 = days.iter().map(of).sum();

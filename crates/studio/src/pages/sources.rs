@@ -1,7 +1,8 @@
-//! The sources: what is backed up.
+//! The sources: what is backed up, what else there is on this host, and a form for more.
 
 use crate::Studio;
 use crate::answer::{Page, page};
+use crate::form::source::SourceForm;
 use crate::frame::{Frame, Here};
 use askama::Template;
 use axum::extract::State;
@@ -21,6 +22,9 @@ struct Row {
 struct Sources {
     frame: Frame,
     rows: Vec<Row>,
+    form: SourceForm,
+    /// Where one goes once a source is added; its own page where nothing is said.
+    after: &'static str,
 }
 
 pub(super) async fn show(State(studio): State<Studio>) -> Page {
@@ -39,5 +43,42 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
             name: source.name.to_string(),
         }
     });
-    page(&Sources { frame: studio.frame(Here::Sources, "Sources"), rows: rows.collect() })
+    page(&Sources {
+        frame: studio.frame(Here::Sources, "Sources"),
+        rows: rows.collect(),
+        form: SourceForm::new(&studio.service, None),
+        after: "",
+    })
+}
+
+/// A source on this host that nobody has added.
+struct Proposed {
+    name: String,
+    engine: &'static str,
+    address: String,
+    reason: String,
+    json: String,
+}
+
+#[derive(Template)]
+#[template(path = "found.html")]
+struct Found {
+    rows: Vec<Proposed>,
+    trouble: Option<String>,
+}
+
+/// What is found on this host, as a part of a page: the search may take a moment.
+pub(super) async fn found(State(studio): State<Studio>) -> Page {
+    let (found, trouble) = match studio.service.find_sources().await {
+        Ok(found) => (found, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let rows = found.into_iter().map(|one| Proposed {
+        name: one.source.name.to_string(),
+        engine: one.source.engine.as_str(),
+        address: one.source.address.clone(),
+        reason: one.reason,
+        json: serde_json::to_string(&one.source).unwrap_or_default(),
+    });
+    page(&Found { rows: rows.collect(), trouble })
 }

@@ -9,6 +9,7 @@ use askama::Template;
 use axum::extract::State;
 use larder_model::ServerWideBackupConfiguration;
 use larder_model::task::{BackupType, Keep, RetentionPolicy};
+use larder_service::DatabaseView;
 
 struct Row {
     name: String,
@@ -24,7 +25,12 @@ struct Row {
     encrypted: bool,
     /// What a click on "Back up now" asks for.
     now: String,
+    /// What a deletion means, in numbers.
+    deletion: String,
 }
+
+/// How many databases a question names.
+const NAMED: usize = 8;
 
 #[derive(Template)]
 #[template(path = "tasks.html")]
@@ -61,11 +67,31 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
             next: next.first().map(|run| (face.moment(run.begins), run.database.to_string())),
             encrypted: task.periodic.backup.is_encrypted(),
             now: serde_json::json!({ "Task": task.periodic.name }).to_string(),
+            deletion: deletion(&task, covers, &databases),
             name: task.periodic.name,
         }
     });
     let unprotected = databases.iter().filter(|view| view.tasks.is_empty()).count();
     page(&Tasks { frame: studio.frame(Here::Tasks, "Server-wide tasks"), rows: rows.collect(), unprotected })
+}
+
+/// Says what goes with a task, and what stays.
+fn deletion(task: &ServerWideBackupConfiguration, covers: usize, databases: &[DatabaseView]) -> String {
+    let name = &task.periodic.name;
+    let mut alone = databases.iter().filter(|view| match view.tasks.as_slice() {
+        [only] => only.server_wide.as_deref() == Some(name.as_str()),
+        _ => false,
+    });
+    let named: Vec<&str> = alone.by_ref().take(NAMED).map(|view| view.database.name.as_str()).collect();
+    let more = alone.count();
+    let then = match (named.len() + more, more) {
+        (0, _) => String::new(),
+        (all, 0) => format!(" No task is left for {all} of them: {}.", named.join(", ")),
+        (all, more) => format!(" No task is left for {all} of them: {} and {more} more.", named.join(", ")),
+    };
+    format!(
+        "Delete the task {name}? Its {covers} databases are no longer backed up by it.{then} Its schedule, its rules of retention and the secrets of its destinations are forgotten. The backups that it made stay where they are."
+    )
 }
 
 fn places(task: &ServerWideBackupConfiguration) -> Vec<String> {

@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod compare;
 mod heal;
 pub(crate) mod listing;
+pub(crate) mod look;
 mod mark;
 mod mend;
 pub(crate) mod owners;

@@ -161,7 +161,10 @@
     const trouble = $(".trouble", form);
     trouble.hidden = true;
     const body = {};
-    for (const [name, value] of new FormData(form)) body[name] = value === "true" ? true : value;
+    for (const [name, value] of new FormData(form)) {
+      if (value === "" && "optional" in (form.elements[name]?.dataset ?? {})) continue;
+      body[name] = value === "true" ? true : value;
+    }
     try {
       go(form.dataset.after, await call("POST", form.dataset.json, body));
     } catch (error) {
@@ -169,6 +172,27 @@
       trouble.hidden = false;
     }
   });
+
+  // A form whose numbers are tried out: the picture changes while one types, and the address with it.
+  const live = (form) => {
+    const place = $(form.dataset.live);
+    let timer = 0, asked = 0;
+    form.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(async () => {
+        const url = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
+        const mine = ++asked;
+        try {
+          const answer = await fetch(url);
+          const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(form.dataset.live);
+          if (!fresh || mine !== asked) return;
+          place.replaceChildren(...fresh.childNodes);
+          history.replaceState(null, "", url);
+        } catch { /* the server is away; the button says so when it is pressed */ }
+      }, 300);
+    });
+  };
+  document.querySelectorAll("form[data-live]").forEach(live);
 
   window.larder = { call, say };
   loadAll();

@@ -1,6 +1,8 @@
 //! The pages, one file each.
 
 mod assets;
+mod browse;
+mod compare;
 mod database;
 mod databases;
 mod destinations;
@@ -9,6 +11,7 @@ mod operations;
 mod overview;
 mod points;
 mod restore;
+mod retention;
 mod settings;
 mod sources;
 mod task;
@@ -25,6 +28,9 @@ pub fn routes<S: Clone + Send + Sync + 'static>(studio: Studio) -> Router<S> {
         .route("/studio/databases", get(databases::show))
         .route("/studio/databases/{name}", get(database::show))
         .route("/studio/databases/{name}/points", get(points::show))
+        .route("/studio/databases/{name}/browse", get(browse::show))
+        .route("/studio/databases/{name}/compare", get(compare::show))
+        .route("/studio/databases/{name}/retention", get(retention::show))
         .route("/studio/tasks", get(tasks::show))
         .route("/studio/tasks/new", get(task::new))
         .route("/studio/tasks/{name}", get(task::edit))

@@ -4,6 +4,7 @@ use crate::blob::BlobKind;
 use crate::blob_stream::BlobStream;
 use crate::error::RepositoryError;
 use crate::id::Id;
+use crate::layout::ObjectKind;
 use crate::node::Node;
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
@@ -49,6 +50,20 @@ impl Repository {
     /// [`RepositoryError::Locked`]; those of reading the index; [`RepositoryError::Canceled`].
     pub fn browse(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Browser, RepositoryError> {
         Browser::open(std::slice::from_ref(self), snapshot, cancel)
+    }
+
+    /// Reads the backups whose names begin so, without reading the others.
+    ///
+    /// # Errors
+    /// One of them is damaged; the destination's; [`RepositoryError::Canceled`].
+    pub fn snapshots_called(
+        &self,
+        beginning: &str,
+        cancel: &Cancel,
+    ) -> Result<Vec<Snapshot>, RepositoryError> {
+        let names = self.list(ObjectKind::Snapshot)?.into_iter().map(|(id, _)| id);
+        let called = names.filter(|id| id.to_hex().starts_with(beginning));
+        called.map(|id| self.read_snapshot(&id, cancel)).collect()
     }
 }
 

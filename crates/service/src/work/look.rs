@@ -61,38 +61,33 @@ impl Look {
     fn open(&self, choices: &[&BackupChoice]) -> Result<Vec<Open>, ServiceError> {
         let none =
             || ServiceError::not_found("backup of database", self.database.name.as_str(), "make one first");
-        let mut shelves: Vec<(Vault, Vec<Found>)> = Vec::new();
-        let mut failed = None;
-        for vault in self.site.open_any(&self.places, &self.database)? {
-            match vault.readable_snapshots(&self.site, &self.cancel) {
-                Ok((found, _)) => shelves.push((vault, found)),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        let mut picked: Vec<(usize, &Found)> = Vec::new();
+        let vaults = self.site.open_any(&self.places, &self.database)?;
+        let mut picked: Vec<(usize, Found)> = Vec::new();
         for choice in choices {
-            let mut best: Option<(usize, &Found)> = None;
+            let mut best: Option<(usize, Found)> = None;
             let mut refused = None;
-            for (number, (vault, found)) in shelves.iter().enumerate() {
-                match choose(found, choice, &vault.repository.describe()) {
-                    Ok(one) if best.is_none_or(|(_, best)| one.snapshot.time > best.snapshot.time) => {
+            for (number, vault) in vaults.iter().enumerate() {
+                let place = vault.repository.describe();
+                let found = self.found(vault, choice).and_then(|all| choose(&all, choice, &place).cloned());
+                match found {
+                    Ok(one)
+                        if best.as_ref().is_none_or(|(_, best)| one.snapshot.time > best.snapshot.time) =>
+                    {
                         best = Some((number, one));
                     }
                     Ok(_) => {}
                     Err(error) => refused = refused.or(Some(error)),
                 }
             }
-            picked.push(best.ok_or_else(|| refused.or(failed.take()).unwrap_or_else(none))?);
+            picked.push(best.ok_or_else(|| refused.unwrap_or_else(none))?);
         }
         let Some((first, found)) = picked.first() else { return Ok(Vec::new()) };
-        let numbers = std::iter::once(*first).chain((0..shelves.len()).filter(|number| number != first));
-        let repositories: Vec<_> = numbers
-            .filter_map(|number| shelves.get(number))
-            .map(|(vault, _)| vault.repository.clone())
-            .collect();
+        let numbers = std::iter::once(*first).chain((0..vaults.len()).filter(|number| number != first));
+        let repositories: Vec<_> =
+            numbers.filter_map(|number| vaults.get(number)).map(|vault| vault.repository.clone()).collect();
         let browser = Browser::open(&repositories, &found.snapshot, &self.cancel)?;
         let opened = picked.iter().filter_map(|(number, found)| {
-            let (vault, _) = shelves.get(*number)?;
+            let vault = vaults.get(*number)?;
             Some(Open {
                 browser: browser.beside(&found.snapshot),
                 point: point(&self.site.engines, vault, &self.database, found, &self.verified),
@@ -100,6 +95,14 @@ impl Look {
             })
         });
         Ok(opened.collect())
+    }
+
+    /// Lists what a choice can mean: of one that is named only that is read, since there may be thousands.
+    fn found(&self, vault: &Vault, choice: &BackupChoice) -> Result<Vec<Found>, ServiceError> {
+        match choice {
+            BackupChoice::Id(id) => vault.snapshots_called(&self.site, id, &self.cancel),
+            _ => Ok(vault.readable_snapshots(&self.site, &self.cancel)?.0),
+        }
     }
 
     fn open_one(&self, choice: &BackupChoice) -> Result<Open, ServiceError> {

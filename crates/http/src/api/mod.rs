@@ -24,8 +24,8 @@ use larder_model::{
 };
 use larder_service::{
     BackupDifference, ChangeKind, ComparedDestination, DatabaseView, Decision, DestinationTest,
-    DestinationUse, DestinationView, KeptBackup, NextRun, Overview, QueueEntry, Stored, StoredDirectory,
-    StoredMatches, TaskView, Verification,
+    DestinationUse, DestinationView, KeptBackup, NextRun, Overview, QueueEntry, RetentionOutlook, Stored,
+    StoredDirectory, StoredMatches, TaskView, Verification,
 };
 use serde_json::Value;
 
@@ -383,6 +383,15 @@ fn time_routes() -> Vec<Route> {
         .takes::<RetentionBody>()
         .gives::<Vec<KeptBackup>>()
         .by(time::retention),
+        Route::post(
+            "/databases/{name}/retention/outlook",
+            "foresee_retention",
+            "Says how a task's backups will stand in some days, and what goes until then; removes nothing.",
+        )
+        .asks::<u32>("days", "How many days; 7 where nothing is said, 3660 at the most.")
+        .takes::<RetentionBody>()
+        .gives::<Vec<RetentionOutlook>>()
+        .by(time::outlook),
         Route::post(
             "/operations/{id}/delay",
             "delay_operation",

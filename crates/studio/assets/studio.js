@@ -56,7 +56,9 @@
     planned = 0;
     if (busy()) return refresh(3000);
     try {
-      const answer = await fetch(location.href, { cache: "no-store" });
+      // What lies in a backup never changes, and takes long to read: such a page is told only what runs.
+      const still = $("[data-still]");
+      const answer = await fetch(still ? "/studio/settings" : location.href, { cache: "no-store" });
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (busy() || !fresh.querySelector("main")) return;
       // What was loaded afterwards stays until it is loaded anew.
@@ -65,8 +67,9 @@
         if (next) next.replaceWith(kept.cloneNode(true));
       }
       const focused = document.activeElement?.dataset?.post;
-      $("main").replaceWith(fresh.querySelector("main"));
       $("#foot").replaceWith(fresh.querySelector("#foot"));
+      if (still) return;
+      $("main").replaceWith(fresh.querySelector("main"));
       document.title = fresh.title;
       if (focused) $(`[data-post="${focused}"]`)?.focus({ preventScroll: true });
     } catch { /* the server is away; the stream says when it is back */ }

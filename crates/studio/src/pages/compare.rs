@@ -182,7 +182,13 @@ impl Outcome {
             after: Point::of(&found.after, face),
             headline: headline(found),
             is_same: found.is_same_content(),
-            counts: found.counts.iter().map(|count| Count::of(count, kind)).collect(),
+            counts: found
+                .counts
+                .iter()
+                .map(|count| (count.entries, Count::of(count, kind)))
+                .filter(|(entries, count)| *entries > 0 || count.chosen)
+                .map(|(_, count)| count)
+                .collect(),
             tables: differ.into_iter().map(Counted::of).collect(),
             same_hidden: same.len().saturating_sub(SAME),
             same: same.into_iter().take(SAME).map(Counted::of).collect(),

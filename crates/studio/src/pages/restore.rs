@@ -41,6 +41,7 @@ struct Choosable {
 
 /// The moment that was chosen.
 struct Until {
+    at: Timestamp,
     moment: Moment,
     /// As the interface takes it.
     exact: String,
@@ -58,7 +59,6 @@ struct Restore {
     chosen: Option<Point>,
     choosable: Option<Choosable>,
     until: Option<Until>,
-    at: String,
     /// Whether the backup can go into a server at all.
     into_server: bool,
     /// Whether it is to.
@@ -90,7 +90,7 @@ pub(super) async fn show(State(studio): State<Studio>, Query(asked): Query<Asked
         Ok(Some(at)) => match covering(&points, at) {
             Some(point) => {
                 chosen = Some(point);
-                until = Some(Until { moment: face.moment(at), exact: at.to_string() });
+                until = Some(Until { at, moment: face.moment(at), exact: at.to_string() });
             }
             None => {
                 chosen = None;
@@ -122,14 +122,13 @@ pub(super) async fn show(State(studio): State<Studio>, Query(asked): Query<Asked
         timeline: points::draw(&points, &face, |point| {
             Some(format!("/studio/restore?database={}&backup={}#target", point.database, point.id))
         }),
-        choosable: choosable(&points, &face),
+        choosable: choosable(&points, until.as_ref().map(|until| until.at), &face),
         hidden: points.len().saturating_sub(LISTED),
         target: view.zip(chosen).map(|(view, point)| target(view, point, &face)).unwrap_or_default(),
         new_name: view.zip(chosen).map(|(view, point)| new_name(view, point, &face)).unwrap_or_default(),
         chosen: chosen.map(|point| Point::of(point, &face)),
         points: points.iter().take(LISTED).map(|point| Point::of(point, &face)).collect(),
         until,
-        at: asked.at,
         into_server: abilities.restores_into_server,
         to_server,
         again,
@@ -194,7 +193,7 @@ fn not_covered(points: &[RestorePoint], at: Timestamp, face: &Face) -> String {
 }
 
 /// Says which moments may be chosen, where there are any between backups.
-fn choosable(points: &[RestorePoint], face: &Face) -> Option<Choosable> {
+fn choosable(points: &[RestorePoint], chosen: Option<Timestamp>, face: &Face) -> Option<Choosable> {
     let ranges = || points.iter().filter_map(|point| point.recoverable_from.zip(point.recoverable_until));
     let (from, until) = (ranges().map(|(from, _)| from).min()?, ranges().map(|(_, until)| until).max()?);
     let field = |at: Timestamp| at.to_zoned(face.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S").to_string();
@@ -203,7 +202,7 @@ fn choosable(points: &[RestorePoint], face: &Face) -> Option<Choosable> {
         until: face.moment(until),
         least: field(from),
         most: field(until),
-        value: field(until),
+        value: field(chosen.unwrap_or(until)),
     })
 }
 

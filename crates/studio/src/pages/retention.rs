@@ -70,6 +70,8 @@ struct Going {
 /// One destination.
 struct Place {
     name: String,
+    /// The moment it shows, where that is not now.
+    when: Option<String>,
     picture: Option<String>,
     summary: String,
     going: Vec<Going>,
@@ -202,36 +204,43 @@ fn numbers(task: &PeriodicBackupConfiguration, asked: &Asked, is_tried: bool) ->
 
 impl Place {
     fn of(outlook: &RetentionOutlook, face: &Face) -> Self {
-        let at_once = outlook.backups.iter().filter(|backup| backup.rules.is_empty()).count();
-        let shown = outlook.going.iter().take(GOING).map(|backup| Going::of(backup, face)).collect();
+        // What no rule keeps today goes all at once, and needs no line for each.
+        let unkept = |backup: &&OutlookBackup| backup.rules.is_empty();
+        let at_once = outlook.going.iter().filter(unkept).count();
+        let going: Vec<&OutlookBackup> = outlook.going.iter().filter(|backup| !unkept(backup)).collect();
         Self {
             name: outlook.destination.clone(),
+            when: is_ahead(outlook).then(|| face.short(outlook.at)),
             picture: draw(outlook, face),
-            summary: summary(outlook, face),
-            going: shown,
-            more_going: outlook.going.len().saturating_sub(GOING),
-            at_once,
+            summary: summary(outlook),
+            more_going: going.len().saturating_sub(GOING),
+            going: going.into_iter().take(GOING).map(|backup| Going::of(backup, face)).collect(),
+            at_once: at_once + outlook.backups.iter().filter(unkept).count(),
         }
     }
 }
 
+/// Says whether any run is foreseen.
+fn is_ahead(outlook: &RetentionOutlook) -> bool {
+    outlook.backups.iter().chain(&outlook.going).any(|backup| backup.id.is_none())
+}
+
 /// Says how many there will be, and how many of them are there today.
-fn summary(outlook: &RetentionOutlook, face: &Face) -> String {
+fn summary(outlook: &RetentionOutlook) -> String {
     let kept = outlook.backups.iter().filter(|backup| !backup.rules.is_empty());
     let (made, all) = (kept.clone().filter(|backup| backup.id.is_some()).count(), kept.count());
     let backups = |count| larder_model::human::count(count, "backup");
     if !outlook.has_policy {
         return format!("There is no rule, so all {} are kept for ever.", backups(outlook.backups.len()));
     }
-    if outlook.at <= face.now {
-        return format!("{} of {} are kept.", all, backups(outlook.backups.len()));
+    if !is_ahead(outlook) {
+        return format!("{all} of {} are kept.", backups(outlook.backups.len()));
     }
-    let when = face.short(outlook.at);
     let gone = outlook.going.iter().filter(|backup| backup.id.is_some()).count();
     match gone {
-        0 => format!("On {when} there are {}: all {made} of today, and {} new.", backups(all), all - made),
+        0 => format!("There are {}: all {made} of today, and {} new.", backups(all), all - made),
         _ => format!(
-            "On {when} there are {}: {made} of today's, and {} new; {gone} of today's are gone.",
+            "There are {}: {made} of today's and {} new; {gone} of today's are gone.",
             backups(all),
             all - made
         ),
@@ -240,16 +249,12 @@ fn summary(outlook: &RetentionOutlook, face: &Face) -> String {
 
 impl Going {
     fn of(backup: &OutlookBackup, face: &Face) -> Self {
-        let why = match backup.rules.as_slice() {
-            [] => "no rule keeps it".to_owned(),
-            rules => format!("until then: {}", rules.join("; ")),
-        };
         Self {
             made: face.moment(backup.time),
             kind: backup.kind.map(|kind| kind.to_string()).unwrap_or_default(),
             is_made: backup.id.is_some(),
             goes: face.moment(backup.goes.unwrap_or(backup.time)),
-            why,
+            why: format!("until then: {}", backup.rules.join("; ")),
         }
     }
 }
@@ -290,6 +295,6 @@ fn draw(outlook: &RetentionOutlook, face: &Face) -> Option<String> {
     }
     let window = Window::around(every().map(|backup| backup.time).chain([face.now, outlook.at]))?;
     let rows: Vec<timeline::Row> = std::iter::once(all).chain(rules.into_values()).collect();
-    let about = format!("the backups on lines of time, a line a rule; {}", summary(outlook, face));
+    let about = format!("the backups on lines of time, a line a rule; {}", summary(outlook));
     every().next().map(|_| timeline::draw(&rows, window, face, &about))
 }

@@ -42,8 +42,8 @@ pub(crate) struct Row {
 }
 
 const WIDTH: f64 = 720.0;
-const ROW: f64 = 24.0;
-const LABEL: f64 = 16.0;
+const ROW: f64 = 32.0;
+const LABEL: f64 = 18.0;
 /// The most moments that are written below the line.
 const TICKS: i64 = 5;
 /// How far the first and the last mark stay away from the edges.
@@ -149,7 +149,7 @@ pub(crate) fn draw(rows: &[Row], window: Window, face: &Face, about: &str) -> St
     for row in rows {
         if named {
             // Writing into a text cannot fail.
-            let _ = write!(svg, "<text x=\"0\" y=\"{}\">{}</text>", short(top + 12.0), escaped(&row.name));
+            let _ = write!(svg, "<text x=\"0\" y=\"{}\">{}</text>", short(top + 14.0), escaped(&row.name));
         }
         draw_row(&mut svg, row, window, face, top + tall - ROW);
         top += tall;
@@ -266,7 +266,7 @@ mod tests {
         let marks = vec![mark("2026-03-01T12:00:00Z"), mark("2026-03-02T12:00:00Z")];
         let row = Row { name: "Local".to_owned(), marks, shades: Vec::new() };
         let svg = draw(&[row], window, &face("2026-03-02T12:00:00Z"), "two backups");
-        assert!(svg.contains("M8 23v-18") && svg.contains("M712 23v-18"), "{svg}");
+        assert!(svg.contains("M8 31v-26") && svg.contains("M712 31v-26"), "{svg}");
         assert!(svg.contains("a &lt;b&gt;") && svg.contains("role=\"img\""), "{svg}");
     }
 

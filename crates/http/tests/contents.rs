@@ -79,7 +79,7 @@ async fn every_name_can_be_listed_and_fetched_by_the_path_that_was_told() {
         head.contains("application/x-tar") && head.contains("filename=\"web-2026-03-01-1200.tar\""),
         "{head}"
     );
-    assert!(body.len() > 3_000_000);
+    assert!(body.len() > 3_000_000 && body.ends_with(b"\r\n0\r\n\r\n"));
     server.end().await;
 }
 

@@ -34,7 +34,7 @@ pub enum Listed {
     /// A directory, with all that is in it.
     Directory(Vec<Entry>),
     /// Anything else.
-    Other(Entry),
+    Other(Box<Entry>),
 }
 
 /// A directory on the way from the root to where the walk is.
@@ -103,7 +103,9 @@ impl Browser {
                     let below = *subtree;
                     tree = trees.load(&below)?;
                 }
-                Some(node) if parts.peek().is_none() => return Ok(Some(Listed::Other(node.entry.clone()))),
+                Some(node) if parts.peek().is_none() => {
+                    return Ok(Some(Listed::Other(Box::new(node.entry.clone()))));
+                }
                 _ => return Ok(None),
             }
         }

@@ -153,11 +153,9 @@ fn outlook(
             goes: None,
         };
         known.insert(run.candidate.id.clone(), backup);
-        let before: HashMap<BackupId, Vec<String>> =
-            judged.iter().map(|one| (one.id.clone(), words(one))).collect();
-        judged = self::judged(&candidates, policy, run.time);
+        let before = std::mem::replace(&mut judged, self::judged(&candidates, policy, run.time));
         for one in judged.iter().rev().filter(|one| one.keep.is_empty()) {
-            let rules = before.get(&one.id).cloned().unwrap_or_default();
+            let rules = before.iter().find(|before| before.id == one.id).map(words).unwrap_or_default();
             going.extend(known.remove(&one.id).map(|backup| OutlookBackup {
                 rules,
                 goes: Some(run.time),

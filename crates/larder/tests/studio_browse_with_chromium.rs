@@ -143,7 +143,8 @@ async fn a_file_is_found_in_a_backup_and_taken_away() {
 
     browser.fill("#find", "HOLIDAY 01").await;
     browser.press("Find").await;
-    browser.says("10 found").await;
+    // 010 to 019, and 001, 101 and 201: each word is looked for by itself.
+    browser.says("13 found").await;
     browser.fill("#find", "nobody.txt").await;
     browser.press("Find").await;
     browser.says("Nothing in this backup is called like").await;

@@ -252,6 +252,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// Says what this engine can do.
     fn capabilities(&self) -> EngineCapabilities;
 
+    /// Says from when to when a restore of a backup can end at any moment, both included; `None` where it knows only its own.
+    fn recoverable(&self, report: &BackupReport) -> Option<(Timestamp, Timestamp)> {
+        let _ = report;
+        None
+    }
+
     /// Looks for databases in a source. An error means that nothing is known, not that there are none.
     fn discover(
         &self,

@@ -11,6 +11,7 @@ mod dump;
 mod engine;
 mod error;
 mod etcd;
+mod evidence;
 mod files;
 mod held;
 mod listening;
@@ -37,6 +38,7 @@ pub use engine::{
 };
 pub use error::{EngineError, SinkError};
 pub use etcd::Etcd;
+pub use evidence::{Measure, measures};
 pub use files::Files;
 pub use mariadb::Mariadb;
 pub use postgresql::Postgresql;

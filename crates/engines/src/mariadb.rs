@@ -34,6 +34,7 @@ use crate::tool::Tools;
 use client::Client;
 use facts::Facts;
 use inventory::Inventory;
+use jiff::Timestamp;
 use larder_model::{Cancel, Database, EngineKind, Source};
 use position::Position;
 use rights::{Needs, Rights};
@@ -78,6 +79,14 @@ impl Engine for Mariadb {
             restores_into_server: true,
             point_in_time: true,
         }
+    }
+
+    fn recoverable(&self, report: &BackupReport) -> Option<(Timestamp, Timestamp)> {
+        let position = Position::from_text(report.position.as_deref()?)?;
+        // Without a log there is only the moment of the dump.
+        position.log.as_ref().filter(|_| !position.segments.is_empty())?;
+        let at = |second| Timestamp::from_second(second).ok();
+        at(position.dumped).zip(at(position.known_until))
     }
 
     fn discover(&self, source: &Source, _: &[PathBuf]) -> Result<Vec<FoundDatabase>, EngineError> {

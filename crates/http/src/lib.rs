@@ -6,6 +6,7 @@
 mod answer;
 mod api;
 mod door;
+mod download;
 mod error;
 mod events;
 mod listen;

@@ -64,7 +64,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, error: &Value) -> V
     let mut parameters: Vec<Value> = route
         .path_parameters()
         .map(|name| {
-            let schema = if name == "id" && !route.path.starts_with("/backups") {
+            let schema = if name == "id" && !route.path.contains("/backups/") {
                 json!({ "type": "integer", "minimum": 1 })
             } else {
                 json!({ "type": "string" })

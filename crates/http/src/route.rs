@@ -5,7 +5,7 @@ use crate::server::App;
 use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 pub(crate) type Describe = fn(&mut SchemaGenerator) -> Schema;
 
@@ -125,6 +125,12 @@ impl Route {
 
     pub(crate) fn streams<T: JsonSchema>(mut self) -> Self {
         self.response = Some(("text/event-stream", describe::<T>));
+        self
+    }
+
+    /// Says that it answers with a file.
+    pub(crate) fn downloads(mut self, media: &'static str) -> Self {
+        self.response = Some((media, |_| json_schema!({ "type": "string", "format": "binary" })));
         self
     }
 

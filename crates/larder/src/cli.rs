@@ -1,10 +1,12 @@
 //! The command line: every command, argument and sentence of help.
 
 mod destination;
+mod diff;
 mod source;
 mod upkeep;
 
 pub(crate) use destination::{DestinationCommand, ImportCommand};
+pub(crate) use diff::DiffArguments;
 
 use crate::exit::EXIT_CODES;
 use clap::{Args, Parser, Subcommand};
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Operation(OperationCommand),
     /// Get a backup's data back
     Restore(RestoreArguments),
+    /// Say what differs between two backups of a database
+    Diff(DiffArguments),
     /// Check a repository: its structure, or every byte
     Check(CheckArguments),
     /// Restore a backup into scratch and compare it
@@ -325,6 +329,9 @@ pub(crate) enum RetentionCommand {
         /// The destination, where there are several
         #[arg(long, value_name = "NAME")]
         destination: Option<String>,
+        /// Look so many days ahead instead: what the next runs make, what goes then, and which rule kept it
+        #[arg(long)]
+        days: Option<u32>,
         #[command(flatten)]
         connection: Connection,
     },

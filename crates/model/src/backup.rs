@@ -107,4 +107,10 @@ pub struct RestorePoint {
     /// What it is kept as.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub periodicities: Vec<Periodicity>,
+    /// The first moment a restore of it can end at, for engines that know the changes between backups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recoverable_from: Option<jiff::Timestamp>,
+    /// The last such moment; every one between them will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recoverable_until: Option<jiff::Timestamp>,
 }

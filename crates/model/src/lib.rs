@@ -3,6 +3,7 @@
 //! Nothing here does I/O or looks at a clock. Every other room may import this one.
 
 pub mod backup;
+pub mod backup_path;
 pub mod bandwidth;
 pub mod clock;
 pub mod control;
@@ -17,6 +18,7 @@ pub mod task;
 pub mod timespan;
 
 pub use backup::{BackupId, BackupKind, BackupQuality, RestorePoint};
+pub use backup_path::{BackupPath, readable};
 pub use bandwidth::{Bandwidth, BandwidthError};
 pub use clock::Clock;
 pub use control::{Cancel, Canceled, Counters, DestinationCount};

@@ -1,8 +1,10 @@
 //! Looking into a backup: its entries one after another, and the bytes of single files.
 
+use crate::blob::BlobKind;
 use crate::blob_stream::BlobStream;
 use crate::error::RepositoryError;
 use crate::id::Id;
+use crate::layout::ObjectKind;
 use crate::node::Node;
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
@@ -26,6 +28,15 @@ pub struct Browser {
     snapshot: Snapshot,
 }
 
+/// What lies at a path of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// A directory, with all that is in it.
+    Directory(Vec<Entry>),
+    /// Anything else.
+    Other(Box<Entry>),
+}
+
 /// A directory on the way from the root to where the walk is.
 struct Level {
     nodes: std::vec::IntoIter<Node>,
@@ -39,6 +50,20 @@ impl Repository {
     /// [`RepositoryError::Locked`]; those of reading the index; [`RepositoryError::Canceled`].
     pub fn browse(&self, snapshot: &Snapshot, cancel: &Cancel) -> Result<Browser, RepositoryError> {
         Browser::open(std::slice::from_ref(self), snapshot, cancel)
+    }
+
+    /// Reads the backups whose names begin so, without reading the others.
+    ///
+    /// # Errors
+    /// One of them is damaged; the destination's; [`RepositoryError::Canceled`].
+    pub fn snapshots_called(
+        &self,
+        beginning: &str,
+        cancel: &Cancel,
+    ) -> Result<Vec<Snapshot>, RepositoryError> {
+        let names = self.list(ObjectKind::Snapshot)?.into_iter().map(|(id, _)| id);
+        let called = names.filter(|id| id.to_hex().starts_with(beginning));
+        called.map(|id| self.read_snapshot(&id, cancel)).collect()
     }
 }
 
@@ -55,6 +80,36 @@ impl Browser {
     ) -> Result<Self, RepositoryError> {
         let sources = Arc::new(Sources::open(destinations, snapshot.tree, LOCK_WAIT, cancel)?);
         Ok(Self { sources, snapshot: snapshot.clone() })
+    }
+
+    /// Opens another backup of the same destinations, without reading their indexes again.
+    #[must_use]
+    pub fn beside(&self, snapshot: &Snapshot) -> Self {
+        Self { sources: Arc::clone(&self.sources), snapshot: snapshot.clone() }
+    }
+
+    /// Returns the entries of a directory of the backup, or the one thing at the path; `None` where nothing is there.
+    ///
+    /// # Errors
+    /// A tree that cannot be read; [`RepositoryError::Canceled`].
+    pub fn entries(&self, path: &[u8]) -> Result<Option<Listed>, RepositoryError> {
+        let mut trees = Trees::new(&self.sources);
+        let mut tree = trees.load(&self.snapshot.tree)?;
+        let parts = path.split(|byte| *byte == b'/');
+        let mut parts = parts.filter(|part| !part.is_empty() && *part != b".").peekable();
+        while let Some(part) = parts.next() {
+            match tree.find(part) {
+                Some(Node { subtree: Some(subtree), .. }) => {
+                    let below = *subtree;
+                    tree = trees.load(&below)?;
+                }
+                Some(node) if parts.peek().is_none() => {
+                    return Ok(Some(Listed::Other(Box::new(node.entry.clone()))));
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(Listed::Directory(tree.nodes.into_iter().map(|node| node.entry).collect())))
     }
 
     /// Sets how often it is looked whether packs that were asked for from cold storage can be read; every minute otherwise.
@@ -136,6 +191,28 @@ impl Browser {
         self.sources.cold_packs(&file.content, &mut packs);
         self.sources.request(&packs)?;
         Ok(file.content)
+    }
+
+    /// Returns how many bytes a file of the backup has, as they will come.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Missing`] where there is no such file, or where a part of it is not known; a tree that cannot be
+    /// read.
+    pub fn file_bytes(&self, path: &[u8]) -> Result<u64, RepositoryError> {
+        self.plain_bytes(&self.file(path)?.content)
+    }
+
+    /// Adds up the bytes of blobs.
+    pub(crate) fn plain_bytes(&self, content: &[Id]) -> Result<u64, RepositoryError> {
+        content.iter().try_fold(0, |size, id| {
+            let missing = || RepositoryError::Missing {
+                object: format!("the data blob {id}"),
+                destination: self.sources.describe(),
+                remedy: "run a check to see which backups need it".to_owned(),
+            };
+            let (_, location) = self.sources.locate(BlobKind::Data, id).ok_or_else(missing)?;
+            Ok(size + u64::from(location.blob.plain_length()))
+        })
     }
 
     pub(crate) const fn sources(&self) -> &Arc<Sources> {

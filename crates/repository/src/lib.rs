@@ -15,6 +15,7 @@ mod config;
 mod copy_blobs;
 mod credentials;
 mod crypto;
+mod difference;
 mod error;
 mod fetch;
 mod forget;
@@ -63,12 +64,13 @@ pub use backup::{
     MIN_CHUNK_BYTES, ParentRule, Seal, TargetOutcome,
 };
 pub use blob::{BlobKind, PackedBlob};
-pub use browse::{Browser, FileReader};
+pub use browse::{Browser, FileReader, Listed};
 pub use check::{CheckOptions, CheckPart, CheckReport, InvalidPart, Loss, LostBlobs, LostEntry, Problem};
 pub use compress::{Compression, Compressor, Decompressor};
 pub use config::{Config, FORMAT_VERSION};
 pub use credentials::{Credentials, InvalidKey, OPEN_PASSWORD, RawKey};
 pub use crypto::{MasterKey, NoRandomness, NotAuthentic, OVERHEAD_BYTES};
+pub use difference::{Alteration, Altered};
 pub use error::RepositoryError;
 pub use heal::{HealFailure, HealOptions, HealSummary, Lacking};
 pub use id::{Id, InvalidId};

@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::operations::Operations;
 use crate::queue::Queue;
 use crate::seal::Sealer;
+use crate::service::contents::LOOKS;
 use crate::settings::Settings;
 use crate::upkeep::Rota;
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 /// The service's memory and its tools. Locks are taken in the order of the fields and never held across an await.
@@ -47,6 +48,10 @@ pub(crate) struct Core {
     board: Mutex<Board>,
     changes: Mutex<ChangeLog>,
     pub(crate) operations: Operations,
+    /// Places for those who look into backups.
+    pub(crate) looks: Arc<Semaphore>,
+    /// Places for those who download from backups.
+    pub(crate) downloads: Arc<Semaphore>,
     /// The tasks that see operations through, for the stop to wait for.
     pub(crate) runners: Mutex<Vec<JoinHandle<()>>>,
     /// Wakes the scheduler when the agenda changed.
@@ -111,6 +116,8 @@ impl Core {
             board: Mutex::new(board),
             changes: Mutex::default(),
             operations,
+            looks: Arc::new(Semaphore::new(LOOKS)),
+            downloads: Arc::new(Semaphore::new(LOOKS)),
             runners: Mutex::default(),
             wake: Notify::new(),
             stopping: watch::Sender::new(false),

@@ -6,6 +6,7 @@ mod agenda;
 mod catalog;
 mod changes;
 mod connections;
+mod contents;
 mod core;
 mod credentials;
 mod day;
@@ -26,6 +27,7 @@ mod limits;
 mod location;
 mod meter;
 mod operations;
+mod outlook;
 mod plan;
 mod planning;
 mod progress;
@@ -58,19 +60,27 @@ mod view;
 mod waiting;
 mod work;
 
+pub use contents::{
+    BackupDifference, ChangeCount, ChangeKind, ChangedEntry, ComparedMeasure, Section, StoredDirectory,
+    StoredEntry, StoredKind, StoredMatches,
+};
 pub use day::DayOfRuns;
 pub use decision::{DECISIONS_KEPT, Decision, Verdict};
 pub use derivation::{covers, derive, derived_name};
 pub use embedded::Deleted;
 pub use error::{ErrorKind, ServiceError};
-pub use larder_engines::{FoundSource, Host, MissingRight, RestorePointInTime, SourceOption};
+pub use larder_engines::{
+    EngineCapabilities, FoundSource, Host, MissingRight, RestorePointInTime, SourceOption,
+};
 pub use larder_repository::{CheckPart, InvalidPart, OPEN_PASSWORD};
 pub use location::LocatedPoint;
+pub use outlook::{OutlookBackup, RetentionOutlook};
 pub use request::{
     BackupChoice, CheckDepth, DamagedBackups, KeptBackup, OperationFilter, RepairRequest, RestoreInto,
     RestorePlace, RestoreRequest,
 };
 pub use service::Service;
+pub use service::contents::Download;
 pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_START_SPREAD, Settings};
 pub use shelf::{Restored, Shelf, ShelfRestore};
 pub use tasks::{Stored, TaskSelector};

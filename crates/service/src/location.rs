@@ -180,7 +180,7 @@ fn points_of(
     let is_encrypted = site.open(&open, database).is_err();
     let (found, _) = vault.readable_snapshots(site, &Cancel::new())?;
     let located = |found| {
-        let point = point(&vault, database, found, verified);
+        let point = point(&site.engines, &vault, database, found, verified);
         LocatedPoint { point, location: location.clone(), is_encrypted }
     };
     Ok(found.iter().map(located).collect())

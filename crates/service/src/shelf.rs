@@ -120,7 +120,10 @@ impl Shelf {
     pub fn backups(&self) -> Result<Vec<RestorePoint>, ServiceError> {
         let vault = self.site.open(&self.place, &self.database)?;
         let (found, _) = vault.readable_snapshots(&self.site, &Cancel::new())?;
-        Ok(found.iter().map(|found| point(&vault, &self.database, found, &HashMap::new())).collect())
+        Ok(found
+            .iter()
+            .map(|found| point(&self.site.engines, &vault, &self.database, found, &HashMap::new()))
+            .collect())
     }
 
     /// Writes a backup's data to a path.

@@ -63,14 +63,7 @@ impl Service {
         task: Option<&PeriodicBackupConfiguration>,
         destination: Option<&str>,
     ) -> Result<Vec<KeptBackup>, ServiceError> {
-        let key = self.key_of(database, name)?;
-        let stored = {
-            let catalog = self.core.catalog();
-            let plan = catalog.task(&key).map(|(_, plan)| plan.periodic().clone());
-            plan.ok_or_else(|| {
-                ServiceError::not_found("task", key.task.to_string(), "list the tasks to see their names")
-            })?
-        };
+        let (key, stored) = self.stored_task(database, name)?;
         let policy = Policy::of(task.unwrap_or(&stored), &self.core.settings.time_zone);
         let (database, destinations) = self.meant(database, destination)?;
         let mut answer = Vec::new();
@@ -91,6 +84,20 @@ impl Service {
             }
         }
         Ok(answer)
+    }
+
+    /// Finds the task that is meant, as it is stored.
+    pub(crate) fn stored_task(
+        &self,
+        database: &str,
+        name: Option<&str>,
+    ) -> Result<(TaskKey, PeriodicBackupConfiguration), ServiceError> {
+        let key = self.key_of(database, name)?;
+        let plan = self.core.catalog().task(&key).map(|(_, plan)| plan.periodic().clone());
+        let none =
+            || ServiceError::not_found("task", key.task.to_string(), "list the tasks to see their names");
+        let stored = plan.ok_or_else(none)?;
+        Ok((key, stored))
     }
 
     /// Finds the task that is meant.

@@ -56,7 +56,9 @@
     planned = 0;
     if (busy()) return refresh(3000);
     try {
-      const answer = await fetch(location.href, { cache: "no-store" });
+      // What lies in a backup never changes, and takes long to read: such a page is told only what runs.
+      const still = $("[data-still]");
+      const answer = await fetch(still ? "/studio/settings" : location.href, { cache: "no-store" });
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (busy() || !fresh.querySelector("main")) return;
       // What was loaded afterwards stays until it is loaded anew.
@@ -65,8 +67,9 @@
         if (next) next.replaceWith(kept.cloneNode(true));
       }
       const focused = document.activeElement?.dataset?.post;
-      $("main").replaceWith(fresh.querySelector("main"));
       $("#foot").replaceWith(fresh.querySelector("#foot"));
+      if (still) return;
+      $("main").replaceWith(fresh.querySelector("main"));
       document.title = fresh.title;
       if (focused) $(`[data-post="${focused}"]`)?.focus({ preventScroll: true });
     } catch { /* the server is away; the stream says when it is back */ }
@@ -188,7 +191,10 @@
     const trouble = $(".trouble", form);
     trouble.hidden = true;
     const body = {};
-    for (const [name, value] of new FormData(form)) body[name] = value === "true" ? true : value;
+    for (const [name, value] of new FormData(form)) {
+      if (value === "" && "optional" in (form.elements[name]?.dataset ?? {})) continue;
+      body[name] = value === "true" ? true : value;
+    }
     try {
       go(form.dataset.after, await call("POST", form.dataset.json, body));
     } catch (error) {
@@ -196,6 +202,27 @@
       trouble.hidden = false;
     }
   });
+
+  // A form whose numbers are tried out: the picture changes while one types, and the address with it.
+  const live = (form) => {
+    const place = $(form.dataset.live);
+    let timer = 0, asked = 0;
+    form.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(async () => {
+        const url = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
+        const mine = ++asked;
+        try {
+          const answer = await fetch(url);
+          const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(form.dataset.live);
+          if (!fresh || mine !== asked) return;
+          place.replaceChildren(...fresh.childNodes);
+          history.replaceState(null, "", url);
+        } catch { /* the server is away; the button says so when it is pressed */ }
+      }, 300);
+    });
+  };
+  document.querySelectorAll("form[data-live]").forEach(live);
 
   window.larder = { call, say, parts };
   loadAll();

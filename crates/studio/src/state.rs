@@ -1,7 +1,7 @@
 //! States as pages show them: a word, a shape and a hue, never a hue alone.
 
 use larder_model::{BackupQuality, Operation, OperationKind, OperationStatus};
-use larder_service::{Health, Verdict};
+use larder_service::{ChangeKind, Health, Verdict};
 
 /// A state: the word, and the name of its shape and hue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,16 @@ pub(crate) const fn of_quality(quality: BackupQuality) -> Mark {
         BackupQuality::Good => mark("good", "good"),
         BackupQuality::Incomplete => mark("failed", "incomplete"),
         BackupQuality::Suspicious => mark("late", "suspicious"),
+    }
+}
+
+/// Shows how something differs between two backups.
+pub(crate) const fn of_change(change: ChangeKind) -> Mark {
+    match change {
+        ChangeKind::Added => mark("added", "added"),
+        ChangeKind::Removed => mark("removed", "removed"),
+        ChangeKind::Changed => mark("changed", "changed"),
+        ChangeKind::Metadata => mark("metadata", "metadata"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod about;
 mod backups;
+mod contents;
 mod databases;
 mod destinations;
 pub(crate) mod input;
@@ -20,12 +21,13 @@ use crate::events;
 use crate::route::Route;
 use larder_model::task::{BackupConfiguration, Periodicity};
 use larder_model::{
-    Operation, OperationKind, OperationStatus, PeriodicBackupConfiguration, ServerWideBackupConfiguration,
-    Source,
+    BackupPath, Operation, OperationKind, OperationStatus, PeriodicBackupConfiguration,
+    ServerWideBackupConfiguration, Source,
 };
 use larder_service::{
-    ComparedDestination, DatabaseView, Decision, DestinationTest, DestinationUse, DestinationView,
-    KeptBackup, NextRun, Overview, QueueEntry, Stored, TaskView, UpkeepView, Verification,
+    BackupDifference, ChangeKind, ComparedDestination, DatabaseView, Decision, DestinationTest,
+    DestinationUse, DestinationView, KeptBackup, NextRun, Overview, QueueEntry, RetentionOutlook, Stored,
+    StoredDirectory, StoredMatches, TaskView, UpkeepView, Verification,
 };
 use serde_json::Value;
 
@@ -35,6 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(source_routes());
     routes.extend(database_routes());
     routes.extend(upkeep_routes());
+    routes.extend(content_routes());
     routes.extend(task_routes());
     routes.extend(destination_routes());
     routes.extend(time_routes());
@@ -252,6 +255,67 @@ fn upkeep_routes() -> Vec<Route> {
     ]
 }
 
+fn content_routes() -> Vec<Route> {
+    const DESTINATION: &str = "Only at this destination.";
+    const START: &str = "How many are passed over; none where nothing is said.";
+    const LIMIT: &str = "How many at most; 1000 where nothing is said, 10000 at the most.";
+    vec![
+        Route::get(
+            "/databases/{name}/backups/{id}/files",
+            "list_stored_files",
+            "Lists a directory of a backup: directories first, each kind in the order of names.",
+        )
+        .asks::<BackupPath>("path", "The directory; the root where nothing is said.")
+        .asks::<usize>("start", START)
+        .asks::<usize>("limit", LIMIT)
+        .asks::<String>("destination", DESTINATION)
+        .gives::<StoredDirectory>()
+        .by(contents::directory),
+        Route::get(
+            "/databases/{name}/backups/{id}/search",
+            "search_backup",
+            "Finds what lies in a backup by its name.",
+        )
+        .needs::<String>("text", "Words that must be in the name; one with a stroke, in the path.")
+        .asks::<usize>("start", START)
+        .asks::<usize>("limit", LIMIT)
+        .asks::<String>("destination", DESTINATION)
+        .gives::<StoredMatches>()
+        .by(contents::search),
+        Route::get(
+            "/databases/{name}/backups/{id}/file",
+            "download_file",
+            "Downloads a file of a backup; an answer that breaks off is not whole.",
+        )
+        .needs::<BackupPath>("path", "The file.")
+        .asks::<String>("destination", DESTINATION)
+        .downloads("application/octet-stream")
+        .by(contents::file),
+        Route::get(
+            "/databases/{name}/backups/{id}/archive",
+            "download_archive",
+            "Downloads a directory of a backup, or all of it, as a tar archive; one that breaks off is not whole.",
+        )
+        .asks::<BackupPath>("path", "What is wanted; everything where nothing is said.")
+        .asks::<String>("destination", DESTINATION)
+        .downloads("application/x-tar")
+        .by(contents::archive),
+        Route::get(
+            "/databases/{name}/compare",
+            "compare_backups",
+            "Says what differs between two backups: entries, and what the engine counted in both.",
+        )
+        .needs::<String>("before", "The first backup: an id or its first characters, or a moment.")
+        .asks::<String>("after", "The second; the latest where nothing is said.")
+        .asks::<ChangeKind>("kind", "Only entries that differ so.")
+        .asks::<usize>("start", START)
+        .asks::<usize>("limit", LIMIT)
+        .asks::<String>("destination", DESTINATION)
+        .gives::<BackupDifference>()
+        .by(contents::compare),
+    ]
+}
+
 fn task_routes() -> Vec<Route> {
     vec![
         Route::get("/tasks", "list_tasks", "Lists the server-wide tasks.")
@@ -350,6 +414,15 @@ fn time_routes() -> Vec<Route> {
         .takes::<RetentionBody>()
         .gives::<Vec<KeptBackup>>()
         .by(time::retention),
+        Route::post(
+            "/databases/{name}/retention/outlook",
+            "foresee_retention",
+            "Says how a task's backups will stand in some days, and what goes until then; removes nothing.",
+        )
+        .asks::<u32>("days", "How many days; 7 where nothing is said, 3660 at the most.")
+        .takes::<RetentionBody>()
+        .gives::<Vec<RetentionOutlook>>()
+        .by(time::outlook),
         Route::post(
             "/operations/{id}/delay",
             "delay_operation",

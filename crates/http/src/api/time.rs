@@ -7,8 +7,9 @@ use crate::server::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use larder_model::{Operation, PeriodicBackupConfiguration};
-use larder_service::{Decision, KeptBackup, QueueEntry, ServiceError};
+use larder_service::{Decision, KeptBackup, QueueEntry, RetentionOutlook, ServiceError};
 use serde::Deserialize;
 
 /// How many decisions are told unless the caller says another number.
@@ -54,6 +55,29 @@ pub(crate) async fn retention(
     let kept =
         app.service.simulate_retention(&name, body.task.as_deref(), tried.as_ref(), destination).await?;
     Ok(Json(kept))
+}
+
+/// The most days that one may look ahead: ten years.
+const MAX_DAYS: u32 = 3_660;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OutlookQuery {
+    days: Option<u32>,
+}
+
+pub(crate) async fn outlook(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Params(query): Params<OutlookQuery>,
+    Body(body): Body<RetentionBody>,
+) -> Result<Json<Vec<RetentionOutlook>>, ApiError> {
+    let tried = tried(&app, &name, &body)?;
+    let now = app.clock.now();
+    let hours = i64::from(query.days.unwrap_or(7).min(MAX_DAYS)) * 24;
+    let until = now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(now);
+    let (task, destination) = (body.task.as_deref(), body.destination.as_deref());
+    Ok(Json(app.service.retention_outlook(&name, task, tried.as_ref(), destination, until).await?))
 }
 
 /// Returns the task as it would be with what is to be tried; `None` where nothing is.

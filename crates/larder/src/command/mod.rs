@@ -3,6 +3,7 @@
 mod backup;
 mod database;
 mod destination;
+mod diff;
 mod import;
 mod offline;
 mod operation;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<Exit, Failure> {
         Command::Backup(command) => backup::run(command, screen),
         Command::Operation(command) => operation::run(command, screen),
         Command::Restore(arguments) => restore::restore(&arguments, screen),
+        Command::Diff(arguments) => diff::run(&arguments, screen),
         Command::Check(arguments) => upkeep::check(&arguments, screen),
         Command::Repair(arguments) => upkeep::repair(&arguments, screen),
         Command::Prune(arguments) => upkeep::prune(&arguments, screen),

@@ -103,6 +103,13 @@ impl Browser {
         self.command("goog/cdp/execute", media).await;
     }
 
+    /// Keeps what is downloaded in a directory.
+    pub(crate) async fn keep_downloads_in(&self, directory: &Path) {
+        let parameters = json!({ "behavior": "allow", "downloadPath": directory });
+        let command = json!({ "cmd": "Browser.setDownloadBehavior", "params": parameters });
+        self.command("goog/cdp/execute", command).await;
+    }
+
     /// Goes to an address.
     pub(crate) async fn go(&self, url: &str) {
         self.client.goto(url).await.unwrap();

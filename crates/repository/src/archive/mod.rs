@@ -2,7 +2,6 @@
 
 mod header;
 
-use crate::blob::BlobKind;
 use crate::blob_stream::BlobStream;
 use crate::browse::Browser;
 use crate::error::RepositoryError;
@@ -197,7 +196,7 @@ impl Archive<'_> {
     ) -> Result<(), RepositoryError> {
         let entry = &node.entry;
         let content = if first.is_some() { &[][..] } else { &node.content };
-        let size = self.size(content)?;
+        let size = self.browser.plain_bytes(content)?;
         let member = first.map_or(Member::Entry(&entry.kind), Member::Link);
         self.counters.set_current(&String::from_utf8_lossy(path));
         let mut headers = std::mem::take(&mut self.headers);
@@ -226,19 +225,6 @@ impl Archive<'_> {
         }
         Counters::add(&self.counters.items_done, 1);
         Ok(())
-    }
-
-    fn size(&self, content: &[Id]) -> Result<u64, RepositoryError> {
-        let sources = self.browser.sources();
-        content.iter().try_fold(0, |size, id| {
-            let missing = || RepositoryError::Missing {
-                object: format!("the data blob {id}"),
-                destination: sources.describe(),
-                remedy: "run a check to see which backups need it".to_owned(),
-            };
-            let (_, location) = sources.locate(BlobKind::Data, id).ok_or_else(missing)?;
-            Ok(size + u64::from(location.blob.plain_length()))
-        })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), RepositoryError> {

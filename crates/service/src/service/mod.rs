@@ -1,6 +1,7 @@
 //! The service's front: everything that pages, commands and the API ask for.
 
 mod backups;
+pub(crate) mod contents;
 mod databases;
 mod destinations;
 mod operations;

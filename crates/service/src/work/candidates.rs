@@ -29,8 +29,9 @@ pub(crate) async fn by_destination(
             let of_task = found
                 .iter()
                 .filter(|found| site.is_ours(found) && retain::is_of(found, (uid, name.as_str())));
-            let here =
-                of_task.map(|found| (point(&vault, &database, found, &verified), retain::candidate(found)));
+            let here = of_task.map(|found| {
+                (point(&site.engines, &vault, &database, found, &verified), retain::candidate(found))
+            });
             all.push(here.collect());
         }
         Ok(all)

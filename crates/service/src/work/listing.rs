@@ -5,6 +5,8 @@ use crate::destination::Destination;
 use crate::error::ServiceError;
 use crate::work::vault::{Found, Vault};
 use crate::work::{places, site};
+use jiff::Timestamp;
+use larder_engines::Engines;
 use larder_model::{BackupId, BackupQuality, Cancel, Database, RestorePoint};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ pub(crate) async fn restore_points(
             let vault = site.open(place, &database)?;
             // A backup whose description is broken is logged, and does not hide the others.
             for found in vault.readable_snapshots(&site, &Cancel::new())?.0 {
-                points.push(point(&vault, &database, &found, &verified));
+                points.push(point(&site.engines, &vault, &database, &found, &verified));
             }
         }
         points.sort_by_key(|point| std::cmp::Reverse(point.time));
@@ -42,6 +44,7 @@ pub(crate) async fn restore_points(
 
 /// Shows one snapshot as lists do.
 pub(crate) fn point(
+    engines: &Engines,
     vault: &Vault,
     database: &Database,
     found: &Found,
@@ -50,6 +53,7 @@ pub(crate) fn point(
     let snapshot = &found.snapshot;
     let proved = found.quality == BackupQuality::Good && verified.get(&snapshot.id) == Some(&true);
     let summary = snapshot.summary.as_ref();
+    let (recoverable_from, recoverable_until) = recoverable(engines, found).unzip();
     RestorePoint {
         id: snapshot.id.clone(),
         database: database.name.clone(),
@@ -62,5 +66,14 @@ pub(crate) fn point(
         files: summary.map_or(0, |summary| summary.total_files_processed),
         operation: found.mark.operation,
         periodicities: found.mark.periodicities.iter().copied().collect(),
+        recoverable_from,
+        recoverable_until,
     }
+}
+
+/// Says between which moments a restore of a backup can end anywhere.
+fn recoverable(engines: &Engines, found: &Found) -> Option<(Timestamp, Timestamp)> {
+    let engine = engines.get(found.mark.engine?);
+    // What the others report need not be read for that: there may be thousands of backups with thousands of tables.
+    engine.capabilities().point_in_time.then(|| engine.recoverable(&found.note().report))?
 }

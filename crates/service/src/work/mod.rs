@@ -8,6 +8,7 @@ pub(crate) mod compare;
 pub(crate) mod free;
 mod heal;
 pub(crate) mod listing;
+pub(crate) mod look;
 mod loss_list;
 mod mark;
 mod mend;

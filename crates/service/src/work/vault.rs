@@ -265,6 +265,16 @@ impl Vault {
         Ok(site.judge_all(self.repository.snapshots()?))
     }
 
+    /// Lists the snapshots whose ids begin so, the newest first, without reading the others.
+    pub(crate) fn snapshots_called(
+        &self,
+        site: &Site,
+        beginning: &str,
+        cancel: &Cancel,
+    ) -> Result<Vec<Found>, ServiceError> {
+        Ok(site.judge_all(self.repository.snapshots_called(beginning, cancel)?))
+    }
+
     /// Lists the snapshots that can be read, the newest first, and says of the others why they cannot, which is logged,
     /// too. For showing and restoring alone: one that is broken must not hide the others there.
     pub(crate) fn readable_snapshots(

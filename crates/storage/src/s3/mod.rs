@@ -21,6 +21,6 @@ mod write;
 
 pub(crate) use bucket::credential;
 pub(crate) use call::{Hash, hex};
-pub(crate) use place::said;
 pub(crate) use objects::S3Objects;
+pub(crate) use place::said;
 pub use storage::S3;

@@ -138,7 +138,8 @@ fn milliseconds(operation: &Operation) -> u64 {
 /// Writes a length of time; what is short with a digit behind the point.
 fn lasting(milliseconds: u64) -> String {
     match milliseconds {
-        0..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
         _ => length(milliseconds / 1000),
     }
 }

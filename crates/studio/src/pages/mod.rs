@@ -1,6 +1,8 @@
 //! The pages, one file each.
 
 mod assets;
+mod browse;
+mod compare;
 mod database;
 mod databases;
 mod destinations;
@@ -10,6 +12,7 @@ mod operations;
 mod overview;
 mod points;
 mod restore;
+mod retention;
 mod settings;
 mod source;
 mod sources;
@@ -28,6 +31,9 @@ pub fn routes<S: Clone + Send + Sync + 'static>(studio: Studio) -> Router<S> {
         .route("/studio/databases", get(databases::show))
         .route("/studio/databases/{name}", get(database::show))
         .route("/studio/databases/{name}/points", get(points::show))
+        .route("/studio/databases/{name}/browse", get(browse::show))
+        .route("/studio/databases/{name}/compare", get(compare::show))
+        .route("/studio/databases/{name}/retention", get(retention::show))
         .route("/studio/tasks", get(tasks::show))
         .route("/studio/start", get(start::show))
         .route("/studio/tasks/new", get(task::new))

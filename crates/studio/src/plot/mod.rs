@@ -3,6 +3,7 @@
 pub(crate) mod bars;
 pub(crate) mod clock;
 pub(crate) mod strip;
+pub(crate) mod timeline;
 
 /// Returns how tall a bar is, between a visible least and `most`, so that small and large values can be told apart in one
 /// picture: by the logarithm.

@@ -18,6 +18,8 @@ pub(crate) struct MemoryBackup {
     pub(crate) unreadable: Vec<(String, String)>,
     pub(crate) page_bytes: Option<u32>,
     current: Vec<Vec<u8>>,
+    /// How many bytes were waited for before they were read.
+    pub(crate) awaited: u64,
     /// How many files were taken over because they are the same.
     pub(crate) carried: u64,
     /// What an incremental goes on from.
@@ -105,6 +107,11 @@ impl Sink for MemoryBackup {
         let is_there = same.is_some();
         self.entries.extend(same);
         Ok(is_there)
+    }
+
+    fn about_to_read(&mut self, bytes: u64) -> Result<(), SinkError> {
+        self.awaited += bytes;
+        Ok(())
     }
 
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {

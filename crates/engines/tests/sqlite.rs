@@ -383,3 +383,26 @@ fn an_aborted_backup_says_so() {
     cancel.cancel();
     assert!(matches!(try_backup(&path, &cancel), Err(EngineError::Canceled(_))));
 }
+
+#[test]
+fn what_is_copied_before_it_is_handed_on_is_waited_for_as_well() {
+    let directory = TempDir::new();
+    for mode in ["DELETE", "WAL"] {
+        for is_open in [true, false] {
+            let path = directory.join(format!("{mode}{is_open}.db"));
+            let connection = make(&path, mode);
+            connection
+                .execute_batch("CREATE TABLE large AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) SELECT i, zeroblob(1000) AS b FROM n")
+                .unwrap();
+            let _open = is_open.then_some(connection);
+            let (sink, _) = backup(&path);
+            let copied: u64 = sink.entries.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+            assert!(copied > 3_000_000);
+            assert!(
+                sink.awaited >= copied && sink.awaited < 2 * copied,
+                "{mode}: {} of {copied}",
+                sink.awaited
+            );
+        }
+    }
+}

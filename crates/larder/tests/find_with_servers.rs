@@ -131,6 +131,15 @@ fn gather(value: &Value, found: &mut Vec<(String, String)>) {
     }
 }
 
+/// One database of each of the five, with its engine.
+const WANTED: [(&str, &str); 5] = [
+    ("postgresql", "orders"),
+    ("mariadb", "stock"),
+    ("redis", "redis"),
+    ("files", "www"),
+    ("sqlite", "shop.db"),
+];
+
 #[test]
 fn servers_web_roots_and_sqlite_files_are_found_accepted_and_end_as_verified_databases() {
     if !is_inside("servers_web_roots_and_sqlite_files_are_found_accepted_and_end_as_verified_databases") {
@@ -148,19 +157,13 @@ fn servers_web_roots_and_sqlite_files_are_found_accepted_and_end_as_verified_dat
         "what was added is not proposed again"
     );
     let databases = host.databases();
-    for wanted in [
-        ("postgresql", "orders"),
-        ("mariadb", "stock"),
-        ("redis", "redis"),
-        ("files", "www"),
-        ("sqlite", "shop.db"),
-    ] {
+    for wanted in WANTED {
         let (engine, name) = (wanted.0.to_owned(), wanted.1.to_owned());
         assert!(databases.contains(&(engine, name)), "{wanted:?}: {databases:?}");
     }
     host.task("0 2 1 1 *");
     host.ask(&["backup", "now", "--all", "--full", "--wait"]);
-    for (engine, name) in &databases {
+    for (engine, name) in WANTED {
         let proved = ask(&host.larder, &["verify", name]);
         assert_eq!(proved.code, 0, "{engine} {name}: {proved:?}");
         let backups = host.ask(&["backup", "list", name, "--json"]);

@@ -141,7 +141,7 @@ pub(super) fn backup(
         Counters::add(&job.counters.items_total, 1);
         Counters::add(&job.counters.bytes_total, head.size_bytes);
         // What is older than the newest of the backup before is most likely in it.
-        let is_new = before.as_ref().is_none_or(|before| head.modified >= before.newest);
+        let is_new = before.as_ref().is_none_or(|before| head.modified > before.newest);
         let early = is_new.then(|| bucket.begin_read(&head));
         queue.push_back(Waiting { key, head, early });
         if queue.len() > AHEAD

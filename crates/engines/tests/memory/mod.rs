@@ -20,6 +20,8 @@ pub(crate) struct MemoryBackup {
     current: Vec<Vec<u8>>,
     /// Where what is carried is looked for: the same directories under the names that they had.
     before: Vec<Vec<u8>>,
+    /// How many bytes were waited for before they were read.
+    pub(crate) awaited: u64,
     /// How many files were taken over because they are the same.
     pub(crate) carried: u64,
     /// What an incremental goes on from.
@@ -118,6 +120,11 @@ impl Sink for MemoryBackup {
         let is_there = same.is_some();
         self.entries.extend(same);
         Ok(is_there)
+    }
+
+    fn about_to_read(&mut self, bytes: u64) -> Result<(), SinkError> {
+        self.awaited += bytes;
+        Ok(())
     }
 
     fn special(&mut self, entry: Entry) -> Result<(), SinkError> {

@@ -60,7 +60,7 @@ mod walk_blobs;
 pub use archive::ArchiveSummary;
 pub use backup::{
     AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, Chunker, FileContent, MAX_CHUNK_BYTES,
-    MIN_CHUNK_BYTES, ParentRule, Seal, TargetOutcome,
+    MIN_CHUNK_BYTES, ParentRule, Seal, SpillOptions, TargetOutcome,
 };
 pub use blob::{BlobKind, PackedBlob};
 pub use browse::{Browser, FileReader};

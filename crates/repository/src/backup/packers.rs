@@ -64,7 +64,7 @@ impl Packers {
             drop(open);
             match full {
                 Some(pack) => self.send(slot, pack)?,
-                None => spare = Some(self.pool.take(signals, &mut || self.targets.drop_stalled())?),
+                None => spare = Some(self.pool.take(signals, &mut || self.targets.give_way())?),
             }
         }
     }

@@ -22,6 +22,7 @@ mod throttle;
 pub(crate) mod trial;
 mod vault;
 mod verify;
+mod waiting;
 
 use crate::catalog::Catalog;
 use crate::connections::Connections;

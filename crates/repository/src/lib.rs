@@ -42,6 +42,7 @@ mod pack;
 mod pack_buffer;
 mod polynomial;
 mod presence;
+mod protect;
 mod prune;
 mod repair;
 mod repository;
@@ -85,6 +86,7 @@ pub use pack::{FinishedPack, HeaderError, PACK_BYTES, PackBuilder, header_bytes,
 pub use pack_buffer::PackBuffer;
 pub use polynomial::Polynomial;
 pub use presence::{Presence, probe};
+pub use protect::Protection;
 pub use prune::{PruneOptions, PruneSummary};
 pub use repair::{DamagedBackups, Remedy, RepairOptions, RepairReport, Repaired, VisitLoss};
 pub use repository::Repository;

@@ -14,7 +14,7 @@ use crate::work::placing::Aim;
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
 use crate::work::vault::{Found, look_at};
-use crate::work::{Known, Order, Place, heal, placing, retain, shrink, waiting};
+use crate::work::{Known, Order, Place, heal, placing, protect, retain, shrink, waiting};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration, Periodicity};
@@ -142,6 +142,7 @@ impl Backup {
             return Err(Stop::Failed(errors(account)));
         }
         let done = self.make_at(order, &parts, account);
+        protect::apply(order, &parts, &mut account.messages);
         done
     }
 

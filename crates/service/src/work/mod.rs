@@ -12,6 +12,7 @@ mod mend;
 pub(crate) mod owners;
 mod part;
 pub(crate) mod placing;
+mod protect;
 mod reader;
 pub(crate) mod restore;
 mod retain;

@@ -5,7 +5,7 @@ use crate::retention::{Candidate, Policy, removable};
 use crate::work::Order;
 use crate::work::vault::{Found, Vault};
 use larder_model::{BackupId, Counters};
-use larder_repository::{PruneOptions, RepositoryError};
+use larder_repository::{PruneOptions, PruneSummary, RepositoryError};
 
 /// Removes what a task's policy no longer keeps at one destination, and returns it.
 ///
@@ -31,7 +31,16 @@ pub(crate) fn apply(
                 return removed;
             }
             match prune(order, vault) {
-                Ok(freed_bytes) => messages.push(format!("{place}: {freed_bytes} bytes freed")),
+                Ok(summary) => {
+                    let freed_bytes = summary.removed_bytes.saturating_sub(summary.repacked_bytes);
+                    messages.push(format!("{place}: {freed_bytes} bytes freed"));
+                    if let Some(because) = summary.protected_because {
+                        messages.push(format!(
+                            "{place}: {} objects that no backup needs are protected, and are removed later: {because}",
+                            summary.protected
+                        ));
+                    }
+                }
                 Err(error) => messages
                     .push(format!("{place}: the space of removed backups could not be freed yet: {error}")),
             }
@@ -80,12 +89,11 @@ fn remove(
     Ok((removable, others))
 }
 
-/// Frees the space of what no backup needs; returns how many bytes there are fewer.
-fn prune(order: &Order, vault: &Vault) -> Result<u64, RepositoryError> {
+/// Frees the space of what no backup needs.
+fn prune(order: &Order, vault: &Vault) -> Result<PruneSummary, RepositoryError> {
     // Counters of its own: this is no progress of the backup.
     let counters = Counters::default();
-    let summary = vault.repository.prune(&PruneOptions::default(), &order.live.cancel, &counters)?;
-    Ok(summary.removed_bytes.saturating_sub(summary.repacked_bytes))
+    vault.repository.prune(&PruneOptions::default(), &order.live.cancel, &counters)
 }
 
 fn backups(count: usize) -> String {

@@ -198,7 +198,7 @@ impl State {
     }
 
     fn begin(&mut self, request: &FakeRequest) -> FakeAnswer {
-        let part = request.header("x-amz-part-size").and_then(|size| size.parse().ok()).unwrap_or(0);
+        let part: usize = request.header("x-amz-part-size").and_then(|size| size.parse().ok()).unwrap_or(0);
         if part < MIB || !part.is_multiple_of(MIB) || !(part / MIB).is_power_of_two() {
             return refuse(400, "InvalidParameterValueException", "Invalid part size");
         }

@@ -9,7 +9,7 @@ use crate::lock::Lock;
 use crate::repository::Repository;
 use bytes::Bytes;
 use larder_model::Cancel;
-use larder_storage::StorageError;
+use larder_storage::{StorageError, StorageErrorKind};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,8 +104,23 @@ impl Guarded {
         &self,
         kind: ObjectKind,
         ids: &[Id],
-        mut removed: impl FnMut(),
+        removed: impl FnMut(),
     ) -> Result<(), RepositoryError> {
+        match self.remove_unlocked(kind, ids, removed)?.into_iter().next() {
+            Some((_, protected)) => Err(protected.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes objects as [`Guarded::remove`] does, but those that the destination protects; returns these, each with the
+    /// destination's words, which often say until when.
+    pub(crate) fn remove_unlocked(
+        &self,
+        kind: ObjectKind,
+        ids: &[Id],
+        mut removed: impl FnMut(),
+    ) -> Result<Vec<(Id, StorageError)>, RepositoryError> {
+        let mut protected = Vec::new();
         let mut waiting = ids.iter();
         let mut running = VecDeque::new();
         loop {
@@ -114,10 +129,13 @@ impl Guarded {
             {
                 self.check()?;
                 let (storage, path) = (self.repository.storage().clone(), kind.path(id));
-                running.push_back(self.spawn(async move { storage.delete(&path).await }));
+                running.push_back((*id, self.spawn(async move { storage.delete(&path).await })));
             }
-            let Some(task) = running.pop_front() else { return Ok(()) };
-            self.repository.await_task(task, &self.cancel)??;
+            let Some((id, task)) = running.pop_front() else { return Ok(protected) };
+            match self.repository.await_task(task, &self.cancel)? {
+                Err(error) if error.kind == StorageErrorKind::Protected => protected.push((id, error)),
+                outcome => outcome?,
+            }
             removed();
         }
     }

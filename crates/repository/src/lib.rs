@@ -43,6 +43,7 @@ mod pack;
 mod pack_buffer;
 mod polynomial;
 mod presence;
+mod protect;
 mod prune;
 mod repair;
 mod repository;
@@ -61,7 +62,7 @@ mod walk_blobs;
 pub use archive::ArchiveSummary;
 pub use backup::{
     AVERAGE_CHUNK_BYTES, BackupOptions, BackupSummary, BackupWriter, Chunker, FileContent, MAX_CHUNK_BYTES,
-    MIN_CHUNK_BYTES, ParentRule, Seal, TargetOutcome,
+    MIN_CHUNK_BYTES, ParentRule, Seal, SpillOptions, TargetOutcome,
 };
 pub use blob::{BlobKind, PackedBlob};
 pub use browse::{Browser, FileReader, Listed};
@@ -87,6 +88,7 @@ pub use pack::{FinishedPack, HeaderError, PACK_BYTES, PackBuilder, header_bytes,
 pub use pack_buffer::PackBuffer;
 pub use polynomial::Polynomial;
 pub use presence::{Presence, probe};
+pub use protect::Protection;
 pub use prune::{PruneOptions, PruneSummary};
 pub use repair::{DamagedBackups, Remedy, RepairOptions, RepairReport, Repaired, VisitLoss};
 pub use repository::Repository;

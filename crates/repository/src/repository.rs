@@ -108,7 +108,11 @@ impl Repository {
             return Err(RepositoryError::Exists { destination });
         }
         let unlocked = Unlocked { key_id, key };
-        Ok(Self::assemble(handle, storage, unlocked, config, ring, clock))
+        let made = Self::assemble(handle, storage, unlocked, config, ring, clock);
+        if made.storage().capabilities().object_lock {
+            made.note_locked(made.clock().now())?;
+        }
+        Ok(made)
     }
 
     /// Opens a repository.

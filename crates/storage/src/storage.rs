@@ -19,6 +19,8 @@ pub struct Capabilities {
     pub cold: bool,
     /// Whether nobody can remove what was written before its time; see [`Storage::protect`].
     pub object_lock: bool,
+    /// For how many days from its writing, where that is so.
+    pub lock_days: u32,
     /// Whether it lets bytes through at the pace of the call that it is in, piece by piece; otherwise whoever makes the call
     /// waits for all of them before.
     pub paced: bool,

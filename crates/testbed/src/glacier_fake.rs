@@ -198,8 +198,8 @@ impl State {
     }
 
     fn begin(&mut self, request: &FakeRequest) -> FakeAnswer {
-        let part = request.header("x-amz-part-size").and_then(|size| size.parse().ok()).unwrap_or(0);
-        if part < MIB || part % MIB != 0 || !(part / MIB).is_power_of_two() {
+        let part: usize = request.header("x-amz-part-size").and_then(|size| size.parse().ok()).unwrap_or(0);
+        if part < MIB || !part.is_multiple_of(MIB) || !(part / MIB).is_power_of_two() {
             return refuse(400, "InvalidParameterValueException", "Invalid part size");
         }
         let description = request.header("x-amz-archive-description").unwrap_or_default().to_owned();
@@ -216,7 +216,7 @@ impl State {
         let range = format!("bytes {start}-{}/*", (start + length).saturating_sub(1));
         if request.header("content-range") != Some(range.as_str())
             || length > upload.part
-            || start % upload.part != 0
+            || !start.is_multiple_of(upload.part)
         {
             return refuse(400, "InvalidParameterValueException", "Invalid content range");
         }

@@ -19,11 +19,11 @@ pub enum BackupType {
     Snapshot,
 }
 
-/// How bytes reach a remote destination; Larder always streams, so both mean the same.
+/// How bytes reach a remote destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BackupUploadMode {
-    /// As the server sees fit.
+    /// What a destination is too slow for waits on the server's disk, so that the source and other destinations need not.
     #[default]
     Default,
     /// Without a local copy on the way.

@@ -102,6 +102,7 @@ pub(super) fn summary(session: &Session) -> Result<BackupSummary, RepositoryErro
         data_blobs_new: get(&statistics.new_data_blobs),
         tree_blobs_new: get(&statistics.new_tree_blobs),
         bytes_new: get(&statistics.new_bytes),
+        bytes_spilled: session.targets.spill.as_ref().map_or(0, |spill| spill.total_bytes()),
         unreadable: std::mem::take(&mut *unreadable),
     })
 }

@@ -19,11 +19,12 @@ mod parent;
 mod proof;
 mod queue;
 mod session;
+mod spill;
 mod store;
 mod target;
 mod worker;
 mod writer;
 
 pub use chunker::{AVERAGE_CHUNK_BYTES, Chunker, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
-pub use options::{BackupOptions, BackupSummary, FileContent, ParentRule, Seal, TargetOutcome};
+pub use options::{BackupOptions, BackupSummary, FileContent, ParentRule, Seal, SpillOptions, TargetOutcome};
 pub use writer::BackupWriter;

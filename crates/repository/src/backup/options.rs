@@ -5,6 +5,7 @@ use crate::error::RepositoryError;
 use jiff::Zoned;
 use larder_model::BackupId;
 use std::io::{self, Read};
+use std::path::PathBuf;
 
 /// How a backup is to be made.
 #[derive(Clone, Debug)]
@@ -33,6 +34,20 @@ pub struct BackupOptions {
     pub opening_seconds: u64,
     /// After how many seconds without any progress the only destination left is given up, which ends the run.
     pub silence_seconds: u64,
+    /// Where packs may wait that a destination is too slow for; where nothing is said, memory is all there is, and the slowest
+    /// destination holds up the source and the others.
+    pub spill: Option<SpillOptions>,
+}
+
+/// Where packs wait on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpillOptions {
+    /// A directory that only this user can enter. Nothing stays in it, however the process ends.
+    pub directory: PathBuf,
+    /// So many bytes wait there at most.
+    pub most_bytes: u64,
+    /// So many bytes stay free on its volume.
+    pub keep_free_bytes: u64,
 }
 
 impl BackupOptions {
@@ -52,6 +67,7 @@ impl BackupOptions {
             stall_seconds: 60,
             opening_seconds: 300,
             silence_seconds: 1800,
+            spill: None,
         }
     }
 }
@@ -111,6 +127,8 @@ pub struct BackupSummary {
     pub tree_blobs_new: u64,
     /// Bytes of those pieces and trees before compression.
     pub bytes_new: u64,
+    /// Bytes of packs that waited on disk for a slow destination.
+    pub bytes_spilled: u64,
     /// Path and cause of everything that could not be read and is not in the backup.
     pub unreadable: Vec<(String, String)>,
 }

@@ -82,7 +82,7 @@ impl Packers {
             return Ok(buffer);
         }
         naming.settle(self);
-        self.pool.take(signals, &mut || self.targets.drop_stalled())
+        self.pool.take(signals, &mut || self.targets.give_way())
     }
 
     /// Sends off every pack that holds something.

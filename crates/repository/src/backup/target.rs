@@ -4,6 +4,7 @@ use super::known::Targets;
 use super::options::BackupOptions;
 use super::pack_pool::Ticket;
 use super::proof::Written;
+use super::spill::{Parcel, Spill};
 use crate::blob::{BlobKind, PackedBlob};
 use crate::crypto::MasterKey;
 use crate::error::RepositoryError;
@@ -28,6 +29,8 @@ const INDEX_BLOBS: usize = 50_000;
 /// How often a write is tried that the destination calls worth trying again, and the pause before the first repetition.
 const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// So many times as long a destination may make no progress where packs may wait on disk.
+const SLOWER: u32 = 5;
 
 /// One destination of a backup.
 #[derive(Debug)]
@@ -72,14 +75,18 @@ struct StoredPack {
 pub(super) struct Patience {
     /// While there are others to go on with.
     stall: Duration,
+    /// The same, of one that has taken something, where packs may wait for it on disk.
+    slow: Duration,
     /// Where it is the only one left.
     silence: Duration,
 }
 
 impl Patience {
-    pub(super) const fn of(options: &BackupOptions) -> Self {
+    pub(super) fn of(options: &BackupOptions) -> Self {
         let stall = Duration::from_secs(options.stall_seconds);
-        Self { stall, silence: Duration::from_secs(options.silence_seconds) }
+        // Whoever holds up nobody may be slower: packs wait for it on disk.
+        let slow = if options.spill.is_some() { stall * SLOWER } else { stall };
+        Self { stall, slow, silence: Duration::from_secs(options.silence_seconds) }
     }
 }
 
@@ -92,6 +99,7 @@ pub(super) struct TargetSet {
     pub(super) changed: Condvar,
     counters: Arc<Counters>,
     patience: Patience,
+    pub(super) spill: Option<Arc<Spill>>,
 }
 
 impl TargetSet {
@@ -99,7 +107,7 @@ impl TargetSet {
     pub(super) fn new(
         repositories: Vec<(Repository, Result<Option<BackupId>, RepositoryError>)>,
         counters: Arc<Counters>,
-        patience: Patience,
+        options: &BackupOptions,
     ) -> Arc<Self> {
         let mut targets: Vec<Target> = Vec::new();
         let mut states = Vec::new();
@@ -136,7 +144,8 @@ impl TargetSet {
             states: Mutex::new(states),
             changed: Condvar::new(),
             counters,
-            patience,
+            patience: Patience::of(options),
+            spill: options.spill.clone().map(|options| Arc::new(Spill::new(options))),
         })
     }
 
@@ -183,19 +192,33 @@ impl TargetSet {
         self.changed.notify_all();
     }
 
+    /// Sees to it that whoever waits for memory gets some: a pack goes to disk, and a destination that does not move is left
+    /// out.
+    pub(super) fn give_way(&self) {
+        if let Some(spill) = &self.spill {
+            spill.make_room();
+        }
+        self.drop_stalled();
+    }
+
     /// Leaves out the destinations that made no progress for too long. With the last one the run ends.
     pub(super) fn drop_stalled(&self) {
         loop {
             let alone = self.live().count_ones() < 2;
-            let patience = if alone { self.patience.silence } else { self.patience.stall };
+            let patience = |state: &TargetState| match state.stored_bytes {
+                _ if alone => self.patience.silence,
+                0 => self.patience.stall,
+                _ => self.patience.slow,
+            };
             let states = self.lock();
-            let stalled = states.iter().enumerate().position(|(number, state)| {
+            let stalled = states.iter().enumerate().find_map(|(number, state)| {
                 let live = self.live() & (1 << number) != 0;
                 let busy = state.on_the_way > 0 || (state.committing && !state.committed);
-                live && busy && state.progress.elapsed() > patience
+                let patience = patience(state);
+                (live && busy && state.progress.elapsed() > patience).then_some((number, patience))
             });
             drop(states);
-            let Some(number) = stalled else { return };
+            let Some((number, patience)) = stalled else { return };
             let destination = self.targets[number].repository.describe();
             let waited_seconds = patience.as_secs();
             self.drop_target(number, RepositoryError::Stalled { destination, waited_seconds });
@@ -216,26 +239,40 @@ impl TargetSet {
         self: &Arc<Self>,
         to: Targets,
         id: Id,
-        (bytes, ticket): (Bytes, Arc<Ticket>),
+        lent: (Bytes, Arc<Ticket>),
         blobs: Vec<PackedBlob>,
     ) {
         let pack = Arc::new(StoredPack { id, blobs });
-        for number in 0..self.targets.len() {
-            if to & self.live() & (1 << number) == 0 {
-                continue;
-            }
-            let (set, pack, bytes, ticket) = (self.clone(), pack.clone(), bytes.clone(), ticket.clone());
+        let to = to & self.live();
+        let parcel = Parcel::new(id, lent, to.count_ones() as usize);
+        if let Some(spill) = &self.spill {
+            spill.watch(&parcel);
+        }
+        for number in (0..self.targets.len()).filter(|number| to & (1 << number) != 0) {
+            let (set, pack, parcel) = (self.clone(), pack.clone(), parcel.clone());
             self.spawn(number, async move {
+                set.put_aside(number, &parcel).await;
+                let _permit = set.targets[number].permits.acquire().await;
+                let (bytes, sending) = parcel.open(number, set.spill.as_ref()).await?;
+                drop(parcel);
                 let size = bytes.len() as u64;
                 // Trees are read by everything; data by a restore alone.
                 let cold = pack.blobs.iter().all(|blob| blob.kind == BlobKind::Data);
-                set.put_as(number, &ObjectKind::Pack.path(&pack.id), bytes, cold).await?;
-                drop(ticket);
+                set.write(number, &ObjectKind::Pack.path(&pack.id), bytes, cold).await?;
+                drop(sending);
                 set.stored(number, size);
                 set.pack_is_durable(number, pack);
                 Ok(())
             });
         }
+    }
+
+    /// Lets a pack wait on disk for a destination that is behind.
+    async fn put_aside(&self, number: usize, parcel: &Arc<Parcel>) {
+        let Some(spill) = self.spill.clone().filter(|spill| spill.is_behind(number)) else { return };
+        let parcel = Arc::clone(parcel);
+        // Where it fails, the pack stays in memory.
+        let _ = tokio::task::spawn_blocking(move || spill.put_aside(&parcel)).await;
     }
 
     /// Runs something for one destination; its failure is the destination's.
@@ -291,19 +328,18 @@ impl TargetSet {
 
     /// Writes an object, again where the destination says that this may help.
     pub(super) async fn put(&self, number: usize, path: &str, bytes: Bytes) -> Result<(), RepositoryError> {
-        self.put_as(number, path, bytes, false).await
+        let _permit = self.targets[number].permits.acquire().await;
+        self.write(number, path, bytes, false).await
     }
 
-    async fn put_as(
+    async fn write(
         &self,
         number: usize,
         path: &str,
         bytes: Bytes,
         cold: bool,
     ) -> Result<(), RepositoryError> {
-        let target = &self.targets[number];
-        let _permit = target.permits.acquire().await;
-        let storage: &dyn Storage = &**target.repository.storage();
+        let storage: &dyn Storage = &**self.targets[number].repository.storage();
         let mut pause = FIRST_PAUSE;
         let written = Written { path: path.to_owned(), bytes: bytes.len() as u64 };
         if let Some(state) = self.lock().get_mut(number) {

@@ -9,6 +9,9 @@
 //! says since when they are retired; a later prune removes those that were retired for long enough. Index objects must
 //! change under the exclusive lock, lest a backup that read the old ones relies on a pack that is named no more.
 //! Copying need not: where it is much, it is done under a shared lock beforehand.
+//!
+//! What the destination protects from removal stays, and is told; a later prune finds it as what is left over. Where that
+//! is an index object, the packs stay, too.
 
 mod copies;
 mod plan;
@@ -101,12 +104,25 @@ impl Repository {
             counters.set_current("copying what backups need out of wasteful packs");
             let new_packs = repack::repack(&guarded, &present, &plan, counters)?;
             plan.summary.packs_written = new_packs.len() as u64;
-            replace::replace_index(&guarded, &present, &mut plan, new_packs)?;
+            let kept = replace::replace_index(&guarded, &present, &mut plan, new_packs)?;
+            if !kept.is_empty() {
+                // What an index object names must stay as long as that stays.
+                let PruneSummary { before_bytes, repacked_bytes, packs_repacked, packs_written, .. } =
+                    plan.summary;
+                let nothing = PruneSummary {
+                    before_bytes,
+                    repacked_bytes,
+                    packs_repacked,
+                    packs_written,
+                    ..PruneSummary::default()
+                };
+                return Ok(nothing.without(&kept, &present.listed).after(ahead.as_ref()));
+            }
             // From here on nothing that is removed can be found any more.
             counters.set_current("removing packs");
-            guarded
-                .remove(ObjectKind::Pack, &plan.delete_packs, || Counters::add(&counters.items_done, 1))?;
-            return Ok(plan.summary.after(ahead.as_ref()));
+            let removed = || Counters::add(&counters.items_done, 1);
+            let kept = guarded.remove_unlocked(ObjectKind::Pack, &plan.delete_packs, removed)?;
+            return Ok(plan.summary.without(&kept, &present.listed).after(ahead.as_ref()));
         }
     }
 

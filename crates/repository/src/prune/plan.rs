@@ -13,9 +13,9 @@ use crate::repository::Repository;
 use crate::walk_blobs::BlobSet;
 use jiff::Timestamp;
 use larder_model::Cancel;
-use larder_storage::Availability;
+use larder_storage::{Availability, StorageError};
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// A pack smaller than this is small.
@@ -64,9 +64,25 @@ pub struct PruneSummary {
     pub blobs_unused: u64,
     /// Index objects that are replaced.
     pub indexes_removed: u64,
+    /// Objects that should go and that the destination protects; a later prune removes them.
+    pub protected: u64,
+    /// The destination's words for the first of them, which often say until when.
+    pub protected_because: Option<String>,
 }
 
 impl PruneSummary {
+    /// Takes back what could not be removed, given the sizes of packs.
+    pub(super) fn without(mut self, protected: &[(Id, StorageError)], listed: &HashMap<Id, u64>) -> Self {
+        self.protected += protected.len() as u64;
+        self.protected_because =
+            self.protected_because.or_else(|| protected.first().map(|(_, error)| error.to_string()));
+        for bytes in protected.iter().filter_map(|(id, _)| listed.get(id)) {
+            self.removed_bytes = self.removed_bytes.saturating_sub(*bytes);
+            self.packs_removed = self.packs_removed.saturating_sub(1);
+        }
+        self
+    }
+
     /// Adds what was copied ahead.
     pub(super) fn after(mut self, ahead: Option<&Self>) -> Self {
         if let Some(ahead) = ahead {

@@ -8,25 +8,28 @@ use crate::id::Id;
 use crate::index_file::{IndexFile, IndexedPack, RetiredPack};
 use crate::index_writer::IndexWriter;
 use crate::layout::ObjectKind;
+use larder_storage::StorageError;
 use std::collections::{HashMap, HashSet};
 
-/// Writes the new index, makes sure of everything, and removes the old index objects.
+/// Writes the new index, makes sure of everything, and removes the old index objects. Returns those that the destination
+/// protects.
 pub(super) fn replace_index(
     guarded: &Guarded,
     present: &Present,
     plan: &mut Plan,
     new_packs: Vec<IndexedPack>,
-) -> Result<(), RepositoryError> {
+) -> Result<Vec<(Id, StorageError)>, RepositoryError> {
     let new_sizes: HashMap<Id, u64> =
         new_packs.iter().map(|pack| (pack.id, pack_bytes(&pack.blobs))).collect();
     let new_indexes = write_index(guarded, present, plan, new_packs)?;
     look_again(guarded, present, plan, &new_sizes, &new_indexes)?;
-    guarded.remove(ObjectKind::Index, &plan.delete_indexes, || {})?;
-    if plan.delete_indexes.is_empty() {
-        Ok(())
-    } else {
-        guarded.see_gone(ObjectKind::Index, &plan.delete_indexes)
+    let kept = guarded.remove_unlocked(ObjectKind::Index, &plan.delete_indexes, || {})?;
+    let is_kept = |id: &Id| kept.iter().any(|(other, _)| other == id);
+    let gone: Vec<Id> = plan.delete_indexes.iter().copied().filter(|id| !is_kept(id)).collect();
+    if !gone.is_empty() {
+        guarded.see_gone(ObjectKind::Index, &gone)?;
     }
+    Ok(kept)
 }
 
 /// Writes index objects for all packs that stay and would be in none any more, and for the new ones.

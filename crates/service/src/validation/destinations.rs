@@ -73,8 +73,7 @@ pub(crate) fn check_local(backup: &BackupConfiguration) -> Result<(), ServiceErr
     }
 }
 
-/// RavenDB's rules on direct upload. Larder always streams, so it changes nothing; but a client that asks for what
-/// cannot be is told.
+/// RavenDB's rules on direct upload, which puts nothing on this machine's disk.
 pub(crate) fn check_upload_mode(backup: &BackupConfiguration) -> Result<(), ServiceError> {
     if backup.backup_upload_mode != BackupUploadMode::DirectUpload {
         return Ok(());

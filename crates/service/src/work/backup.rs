@@ -14,7 +14,7 @@ use crate::work::placing::Aim;
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
 use crate::work::vault::{Found, look_at};
-use crate::work::{Known, Order, Place, heal, placing, retain, shrink};
+use crate::work::{Known, Order, Place, heal, placing, protect, retain, shrink, waiting};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
 use larder_model::task::{CompressionLevel, PeriodicBackupConfiguration, Periodicity};
@@ -23,6 +23,7 @@ use larder_repository::{
     BackupOptions, BackupSummary, BackupWriter, Compression, ParentRule, Repository, RepositoryError, Seal,
 };
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -140,17 +141,23 @@ impl Backup {
         if parts.is_empty() {
             return Err(Stop::Failed(errors(account)));
         }
+        let done = self.make_at(order, &parts, account);
+        protect::apply(order, &parts, &mut account.messages);
+        done
+    }
+
+    fn make_at(&self, order: &Order, parts: &[Part], account: &mut Account) -> Result<Done, Stop> {
         let spots = parts.iter().map(|part| Arc::clone(&part.vault.place.destination.spot)).collect();
-        let kind = self.kind_for(order, &parts);
+        let kind = self.kind_for(order, parts);
         if kind == BackupKind::Incremental
             && parts.len() == account.outcomes.len()
-            && let Some(good) = self.unchanged(order, &parts)?
+            && let Some(good) = self.unchanged(order, parts)?
         {
-            for (outcome, part) in account.outcomes.iter_mut().zip(&parts) {
+            for (outcome, part) in account.outcomes.iter_mut().zip(parts) {
                 outcome.backup = part.last_good(order).map(|found| found.snapshot.id.clone());
             }
             account.messages.push("nothing changed since the last backup, so none was made".to_owned());
-            self.heal(order, &parts, account);
+            self.heal(order, parts, account);
             return Ok(Done {
                 verdict: Verdict::Completed,
                 kind: Some(kind),
@@ -160,13 +167,13 @@ impl Backup {
                 ..Done::default()
             });
         }
-        let written = self.write(order, &parts, kind)?;
-        let mut done = self.judge(order, &parts, kind, &written, account);
+        let written = self.write(order, parts, kind)?;
+        let mut done = self.judge(order, parts, kind, &written, account);
         done.spots = spots;
         done.messages.extend(written.report.messages);
-        self.heal(order, &parts, account);
+        self.heal(order, parts, account);
         if done.verdict == Verdict::Completed {
-            for part in &parts {
+            for part in parts {
                 let (task, name) = (self.task, self.settings.name.as_str());
                 let policy = self.policy.as_ref();
                 let retained = retain::apply(order, &part.vault, (task, name), policy, &mut done.messages);
@@ -195,8 +202,8 @@ impl Backup {
         let task = (self.task, self.settings.name.as_str());
         // Counters of its own: this is no progress of the backup.
         let counters = Counters::default();
-        let messages = &mut account.messages;
-        let mut told = heal::Told { messages, failed: Vec::new(), counters: &counters, only: None };
+        let (messages, failed) = (&mut account.messages, Vec::new());
+        let mut told = heal::Told { messages, failed, counters: &counters, only: None };
         heal::apply(order, &members, task, self.policy.as_ref(), &mut told);
     }
 
@@ -293,7 +300,7 @@ impl Backup {
         let destinations = parts.iter().map(|part| &part.vault.place.destination);
         counters.set_destinations(destinations.map(|one| (one.name.clone(), Some(one.spot.kind()))));
         let previous = if kind == BackupKind::Full { None } else { part::previous(order, parts) };
-        let options = self.options(order, kind, previous.as_ref());
+        let options = self.options(order, kind, previous.as_ref(), (parts, staging.path()));
         let mut writer = BackupWriter::start(&targets, options, cancel.clone(), Arc::clone(counters))?;
         let mut source = self.source.clone();
         source.exclude.extend(self.settings.exclude.iter().cloned());
@@ -355,6 +362,7 @@ impl Backup {
         order: &Order,
         kind: BackupKind,
         previous: Option<&(OperationId, BackupReport)>,
+        (parts, staging): (&[Part], &Path),
     ) -> BackupOptions {
         let mark = Mark {
             larder: true,
@@ -384,6 +392,7 @@ impl Backup {
             tags: mark.tags(),
             parent: (kind == BackupKind::Incremental).then_some(parent),
             compression: self.compression(),
+            spill: waiting::on_disk(self.settings.backup.backup_upload_mode, parts, staging),
             ..BackupOptions::new(order.started.to_zoned(order.site.time_zone.clone()))
         }
     }

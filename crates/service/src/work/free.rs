@@ -80,9 +80,9 @@ pub(crate) fn prune(
     vault.repository.prune(&options, &order.live.cancel, counters)
 }
 
-/// Says whether packs stay for the grace period, so that another prune must come.
+/// Says whether something stays for now, so that another prune must come.
 pub(crate) const fn waits(summary: &PruneSummary) -> bool {
-    summary.packs_retired + summary.packs_waiting > 0
+    summary.packs_retired + summary.packs_waiting + summary.protected > 0
 }
 
 /// Says what was freed, or would be.
@@ -92,10 +92,14 @@ pub(crate) fn told(summary: &PruneSummary, dry_run: bool) -> String {
         true => format!("{} would be freed", human::size(freed)),
         false => format!("{} freed", human::size(freed)),
     };
-    if waits(summary) {
-        let packs = summary.packs_retired + summary.packs_waiting;
+    let packs = summary.packs_retired + summary.packs_waiting;
+    if packs > 0 {
         let bytes = human::size(summary.retired_bytes);
         text.push_str(&format!("; {packs} packs ({bytes}) that no backup needs stay for the grace period"));
+    }
+    if let Some(because) = &summary.protected_because {
+        let objects = summary.protected;
+        text.push_str(&format!("; {objects} objects that no backup needs are protected, and are removed later: {because}"));
     }
     text
 }

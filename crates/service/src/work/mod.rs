@@ -15,6 +15,7 @@ mod mend;
 pub(crate) mod owners;
 mod part;
 pub(crate) mod placing;
+mod protect;
 mod reader;
 mod repair;
 pub(crate) mod restore;
@@ -26,6 +27,7 @@ mod throttle;
 pub(crate) mod trial;
 mod vault;
 mod verify;
+mod waiting;
 
 use crate::catalog::Catalog;
 use crate::connections::Connections;

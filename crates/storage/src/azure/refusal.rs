@@ -33,9 +33,11 @@ pub(super) fn explain(
             (Kind::Cold, format!("it lies in the tier Archive: {words}"))
         }
         "InvalidBlockList" => (Kind::Unavailable, format!("somebody else wrote the same blob: {words}")),
-        "BlobImmutableDueToPolicy" => {
-            (Kind::Denied, format!("a policy of the container protects it from change: {words}"))
-        }
+        // The policy's date is not said; see the container, or the blob's properties.
+        "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold" => (
+            Kind::Protected,
+            format!("an immutability policy or a legal hold protects it from change: {words}"),
+        ),
         "SnapshotsPresent" => {
             let cause = "it has snapshots that were not made by Larder, and Azure deletes a blob only with them; delete them first";
             (Kind::Denied, format!("{cause}: {words}"))
@@ -129,7 +131,7 @@ mod tests {
             (404, "BlobNotFound", StorageErrorKind::NotFound),
             (404, "ContainerNotFound", StorageErrorKind::Invalid),
             (409, "BlobArchived", StorageErrorKind::Cold),
-            (409, "BlobImmutableDueToPolicy", StorageErrorKind::Denied),
+            (409, "BlobImmutableDueToPolicy", StorageErrorKind::Protected),
             (409, "ContainerBeingDeleted", StorageErrorKind::Unavailable),
             (503, "ServerBusy", StorageErrorKind::Unavailable),
             (500, "OperationTimedOut", StorageErrorKind::Unavailable),

@@ -123,6 +123,7 @@ impl Storage for Ftp {
             free_space: false,
             cold: false,
             object_lock: false,
+            lock_days: 0,
             paced: true,
         }
     }

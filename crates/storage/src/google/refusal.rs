@@ -16,7 +16,7 @@ pub(super) fn explain(bucket: &Bucket, attempt: &Attempt<'_>, refusal: &Refusal)
             (Kind::Unavailable, words)
         }
         (403, "retentionPolicyNotMet" | "objectUnderActiveHold") => {
-            (Kind::Denied, format!("a retention policy or a hold protects it from change: {words}"))
+            (Kind::Protected, format!("a retention policy or a hold protects it from change: {words}"))
         }
         (401, _) => match who {
             Some(who) => (Kind::Denied, format!("the account {who} is not known, or was disabled: {words}")),

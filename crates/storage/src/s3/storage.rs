@@ -40,6 +40,7 @@ impl Storage for S3 {
             conditional_put: self.bucket.precondition.load(Ordering::Relaxed) == precondition::KEPT,
             cold: self.bucket.is_cold(),
             object_lock: self.bucket.lock.is_some(),
+            lock_days: self.bucket.lock.map_or(0, |lock| lock.days),
             paced: true,
             ..Capabilities::default()
         }

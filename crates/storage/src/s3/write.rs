@@ -45,6 +45,10 @@ impl Bucket {
         if existing == Existing::Keep {
             call = call.header("if-none-match", "*");
         }
+        if self.lock.is_some() && hash.is_some() {
+            // What is locked must come with a checksum; some servers look for this word of it.
+            call = call.header("x-amz-sdk-checksum-algorithm", "SHA256");
+        }
         let answer = self.ask(&attempt, call.body(data, hash)).await?;
         match answer.status() {
             status if status.is_success() => Ok(true),

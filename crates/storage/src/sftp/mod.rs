@@ -137,6 +137,7 @@ impl Shared {
                     free_space: offered.statvfs,
                     cold: false,
                     object_lock: false,
+                    lock_days: 0,
                     paced: true,
                 });
                 work(line, tried)
@@ -183,6 +184,7 @@ impl Storage for Sftp {
             free_space: true,
             cold: false,
             object_lock: false,
+            lock_days: 0,
             paced: true,
         };
         self.shared.capabilities.get().copied().unwrap_or(unknown)

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_hashed_together_and_one_without_a_neighbour_goes_up() {
-        let body: Vec<u8> = (0..4 * LEAF + 5).map(|at| (at / LEAF) as u8).collect();
+        let body: Vec<u8> = (0..4 * LEAF + 5).map(|at| u8::try_from(at / LEAF).unwrap()).collect();
         let leaf = |number: usize| node(&[&body[number * LEAF..body.len().min((number + 1) * LEAF)]]);
         let four = node(&[&node(&[&leaf(0), &leaf(1)]), &node(&[&leaf(2), &leaf(3)])]);
         assert_eq!(tree(&body[..4 * LEAF]), hex(&four));

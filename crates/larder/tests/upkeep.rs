@@ -62,6 +62,25 @@ fn damage_is_found_part_by_part_and_mended_from_the_other_destination() {
 }
 
 #[test]
+fn what_is_lost_is_named_and_a_damaged_backup_goes_only_on_an_explicit_word() {
+    let site = Site::new();
+    let (server, first, second) = backed_up(&site);
+    damage(&first);
+    damage(&second);
+    let said = ask(&server, &["repair", "tree", "--read-data"]).expect(1);
+    assert!(said.said.contains("lost of backup") && said.remarked.contains("lost for good"), "{said:?}");
+    let before = ask(&server, &["backup", "list", "tree", "--json"]).expect(0).json();
+    assert_eq!(before["Backups"].as_array().unwrap().len(), 2);
+    let replaced = ask(&server, &["repair", "tree", "--read-data", "--damaged-backups", "replace"]).expect(0);
+    assert!(replaced.said.contains("removed"), "{replaced:?}");
+    let after = ask(&server, &["backup", "list", "tree", "--json"]).expect(0).json();
+    for backup in after["Backups"].as_array().unwrap() {
+        assert_eq!(backup["Quality"], "Incomplete", "{after:#}");
+    }
+    ask(&server, &["check", "tree", "--read-data"]).expect(0);
+}
+
+#[test]
 fn the_server_says_what_it_does_by_itself_and_a_prune_what_it_frees() {
     let site = Site::new();
     let (server, first, _) = backed_up(&site);

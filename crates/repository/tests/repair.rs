@@ -397,3 +397,23 @@ fn a_rehearsed_repair_says_what_the_real_one_does_and_changes_nothing() {
         assert_eq!(said, done);
     }
 }
+
+#[test]
+fn a_second_repair_names_the_same_losses_and_a_damaged_pack_never_comes_back_into_the_index() {
+    let place = place();
+    place.change(&place.pack_of("one/deep/2"), |bytes| bytes[50] ^= 1);
+    let options = RepairOptions { read_data: true, ..RepairOptions::default() };
+    let (first, losses) = place.repair_with(&[], &options).unwrap();
+    assert!(!losses.is_empty() && first.packs_written == 1, "{first:?}");
+    for _ in 0..2 {
+        let (again, same) = place.repair_with(&[], &options).unwrap();
+        assert_eq!(same, losses);
+        assert_eq!((again.packs_written, again.packs_found, again.indexes_written), (0, 0, 0), "{again:?}");
+    }
+    let replace = RepairOptions { damaged_backups: DamagedBackups::Replace, ..options };
+    let (replaced, _) = place.repair_with(&[], &replace).unwrap();
+    assert!(!replaced.removed.is_empty(), "{replaced:?}");
+    let check = CheckOptions { read_data: true, ..CheckOptions::default() };
+    let report = place.repository.check(&check, &Cancel::new(), &Counters::default()).unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
+}

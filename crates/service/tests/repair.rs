@@ -3,12 +3,12 @@
 
 mod support;
 
-use larder_model::{BackupKind, Operation};
-use larder_service::{CheckDepth, RepairRequest, Service};
+use larder_model::{BackupKind, BackupQuality, Operation};
+use larder_service::{CheckDepth, DamagedBackups, RepairRequest, Service};
 use larder_testbed::Random;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::{Host, assert_completed, backup, damage_packs, ended, put, with_second};
+use support::{Host, assert_completed, backup, damage_packs, ended, failure, put, with_second};
 
 fn request() -> RepairRequest {
     RepairRequest { database: "web".to_owned(), read_data: true, ..RepairRequest::default() }
@@ -82,4 +82,62 @@ async fn what_is_damaged_at_one_destination_comes_from_another_and_a_dry_run_onl
     let decisions = service.decisions("web", None, 20).await.unwrap();
     assert!(decisions.iter().any(|one| one.reason.contains("the repository was repaired")), "{decisions:#?}");
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_everywhere_is_named_file_by_file_and_dropped_only_on_an_explicit_word() {
+    let host = Host::new();
+    let (service, first, second) = start(&host).await;
+    let old = service.backups("web", Some("Local")).await.unwrap().remove(0).id;
+    for repository in [&first, &second] {
+        damage_packs_of_content(repository);
+    }
+    let said = repaired(&service, request()).await;
+    let error = failure(&said);
+    assert!(error.contains("lost for good") && error.contains("full backup"), "{error}");
+    let lost = |path: &str| {
+        said.messages.iter().any(|told| told.contains(&format!("lost of backup {}: {path}", old.short())))
+    };
+    assert!(lost("/one") || lost("/below/two"), "{said:#?}");
+    assert_eq!(service.backups("web", Some("Local")).await.unwrap().len(), 1, "it is still there");
+    let list = host.settings.data_directory.join(format!("reports/repair-{}.txt", said.id));
+    let list = std::fs::read_to_string(list).unwrap();
+    assert!(list.lines().any(|line| line.starts_with("Local\t") && line.contains(&old.0)), "{list}");
+    assert!(list.lines().any(|line| line.starts_with("Second\t")), "{list}");
+
+    let replace = RepairRequest {
+        damaged_backups: DamagedBackups::Replace,
+        destination: Some("Local".to_owned()),
+        ..request()
+    };
+    std::fs::rename(&second, host.directory.join("away")).unwrap();
+    let refused = repaired(&service, replace.clone()).await;
+    assert!(failure(&refused).contains("nothing was dropped"), "{refused:#?}");
+    assert_eq!(service.backups("web", Some("Local")).await.unwrap()[0].id, old);
+    std::fs::rename(host.directory.join("away"), &second).unwrap();
+
+    let done = repaired(&service, replace).await;
+    assert_completed(&done);
+    let left = service.backups("web", Some("Local")).await.unwrap();
+    assert!(left.len() == 1 && left[0].id != old, "{left:#?}");
+    assert_eq!(left[0].quality, BackupQuality::Incomplete);
+    assert_completed(&checked(&service, Some("Local")).await);
+    assert!(service.verification(&old).await.unwrap().is_none());
+    service.stop().await;
+}
+
+/// Damages the packs that hold bytes of files, and leaves those of directories.
+fn damage_packs_of_content(repository: &Path) {
+    let before = objects(repository);
+    damage_packs(repository);
+    let biggest = before
+        .iter()
+        .filter(|(path, _)| path.starts_with(repository.join("data")))
+        .max_by_key(|(_, bytes)| bytes.len())
+        .map(|(path, _)| path.clone());
+    for (path, bytes) in before {
+        if Some(&path) != biggest.as_ref() && path.starts_with(repository.join("data")) {
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
 }

@@ -146,9 +146,9 @@ impl Repository {
         let mut survey = Survey::load(&repair.guarded)?;
         packs::read_all(&repair, &mut survey)?;
         counters.set_current("fetching what is damaged");
-        let mut found = packs::examine(&repair, &mut survey, &mut report)?;
+        let (mut found, strays) = packs::examine(&repair, &mut survey, &mut report)?;
         counters.set_current("saving what is left of damaged packs");
-        found.extend(packs::salvage(&repair, &survey, &found, &mut report)?);
+        found.extend(packs::salvage(&repair, &survey, &found, &strays, &mut report)?);
         counters.set_current("writing the index");
         rebuild::rebuild(&repair, &survey, found, &mut report)?;
         drop(survey);

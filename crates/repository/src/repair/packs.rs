@@ -26,6 +26,13 @@ fn listing(id: &Id, blobs: &[PackedBlob]) -> IndexedPack {
     IndexedPack { id: *id, blobs: blobs.iter().map(IndexedBlob::from).collect() }
 }
 
+/// A pack that no index names and that is damaged: what is sound in it is saved, and it is named no more.
+pub(super) struct Stray {
+    id: Id,
+    cause: String,
+    blobs: Vec<PackedBlob>,
+}
+
 /// Says whether packs of this kind are read whole.
 fn reads(repair: &Repair<'_>, kind: BlobKind) -> bool {
     repair.options.read_data || kind == BlobKind::Tree
@@ -78,14 +85,15 @@ pub(super) fn read_all(repair: &Repair<'_>, survey: &mut Survey) -> Result<(), R
 }
 
 /// Looks at packs at fault and at those that no index names, and fetches anew what is not right. Returns what is right
-/// now, by the packs' own headers; named packs that are not stay at fault.
+/// now, by the packs' own headers, and the packs that no index names and that are damaged; named packs that are not right
+/// stay at fault.
 pub(super) fn examine(
     repair: &Repair<'_>,
     survey: &mut Survey,
     report: &mut RepairReport,
-) -> Result<Found, RepositoryError> {
+) -> Result<(Found, Vec<Stray>), RepositoryError> {
     let (repository, cancel) = (&repair.guarded.repository, &repair.guarded.cancel);
-    let mut found = Found::new();
+    let (mut found, mut damaged) = (Found::new(), Vec::new());
     for pack in survey.packs.iter().filter(|pack| pack.fault.is_some()) {
         repair.guarded.check()?;
         let cause = pack.fault.clone().unwrap_or_default();
@@ -126,11 +134,14 @@ pub(super) fn examine(
             }
             Ok((false, blobs)) => {
                 let cause = "its bytes do not have the SHA-256 that it is named by".to_owned();
-                let refetched = repair.refetch(ObjectKind::Pack, &id)?;
-                let remedy = refetched.map_or(Remedy::None, |(_, from)| Remedy::Refetched { from });
-                report.note(ObjectKind::Pack, &id, cause, remedy);
-                // Most of it may be right all the same.
-                found.insert(id, listing(&id, &blobs));
+                match repair.refetch(ObjectKind::Pack, &id)? {
+                    Some((_, from)) => {
+                        report.note(ObjectKind::Pack, &id, cause, Remedy::Refetched { from });
+                        found.insert(id, listing(&id, &blobs));
+                    }
+                    // Named, it would make what is lost in it look as if it were there.
+                    None => damaged.push(Stray { id, cause, blobs }),
+                }
             }
             Err(error) if !error.proves_damage() => return Err(error),
             Err(error) => {
@@ -148,7 +159,7 @@ pub(super) fn examine(
             }
         }
     }
-    Ok(found)
+    Ok((found, damaged))
 }
 
 /// Says whether a pack with these blobs has the hash that it is named by, where packs of its kind are read whole.
@@ -182,11 +193,13 @@ pub(super) fn salvage(
     repair: &Repair<'_>,
     survey: &Survey,
     found: &Found,
+    strays: &[Stray],
     report: &mut RepairReport,
 ) -> Result<Found, RepositoryError> {
     let is_lost =
         |number: u32| !survey.is_sound(number) && !found.contains_key(&survey.packs[number as usize].id);
-    if !(0..survey.packs.len()).any(|number| is_lost(u32::try_from(number).unwrap_or(u32::MAX))) {
+    let any_lost = (0..survey.packs.len()).any(|number| is_lost(u32::try_from(number).unwrap_or(u32::MAX)));
+    if !any_lost && strays.is_empty() {
         return Ok(Found::new());
     }
     let again: HashSet<(BlobKind, Id)> =
@@ -206,7 +219,22 @@ pub(super) fn salvage(
             taken = Some(id);
         }
     }
-    let indexes: Vec<(&Repository, Index)> = if of_packs.is_empty() {
+    // Several may hold the same blob; it is saved once.
+    let mut meant: HashSet<(BlobKind, Id)> =
+        of_packs.values().flatten().map(|blob| (blob.kind, blob.id)).collect();
+    let of_strays: Vec<Vec<PackedBlob>> = strays
+        .iter()
+        .map(|stray| {
+            let is_had = |blob: &PackedBlob| {
+                let has_another = |copy: crate::index::Location| survey.is_sound(copy.pack_number);
+                again.contains(&(blob.kind, blob.id))
+                    || survey.index.locate_all(blob.kind, &blob.id).any(has_another)
+            };
+            let own = stray.blobs.iter().filter(|blob| !is_had(blob) && meant.insert((blob.kind, blob.id)));
+            own.copied().collect()
+        })
+        .collect();
+    let indexes: Vec<(&Repository, Index)> = if meant.is_empty() {
         Vec::new()
     } else {
         let load = |twin| Repository::load_index(twin, &repair.guarded.cancel).map(|index| (twin, index));
@@ -216,10 +244,12 @@ pub(super) fn salvage(
     origins.extend(indexes.iter().map(|(repository, index)| Origin { repository, index }));
     let (mut saved, mut lost) = (Found::new(), HashSet::new());
     for kind in BlobKind::ALL {
-        let jobs = of_packs.iter().filter_map(|(number, blobs)| {
+        let named = of_packs.iter().map(|(number, blobs)| (survey.packs[*number as usize].id, blobs));
+        let unnamed = strays.iter().map(|stray| stray.id).zip(&of_strays);
+        let jobs = named.chain(unnamed).filter_map(|(id, blobs)| {
             let mut blobs: Vec<PackedBlob> = blobs.iter().filter(|blob| blob.kind == kind).copied().collect();
             blobs.sort_unstable_by_key(|blob| blob.offset);
-            (!blobs.is_empty()).then(|| (survey.packs[*number as usize].id, blobs))
+            (!blobs.is_empty()).then_some((id, blobs))
         });
         let mut copier = BlobCopier::new(&repair.guarded, &origins, kind, OnLoss::Note, repair.counters);
         copier.run(jobs.collect())?;
@@ -238,6 +268,12 @@ pub(super) fn salvage(
         let kept_blobs = own.len() as u64 - lost_blobs + elsewhere.get(&number).copied().unwrap_or(0);
         let remedy = Remedy::Salvaged { kept_blobs, lost_blobs };
         report.note(ObjectKind::Pack, &pack.id, pack.fault.clone().unwrap_or_default(), remedy);
+    }
+    for (stray, own) in strays.iter().zip(&of_strays) {
+        let lost_blobs = own.iter().filter(|blob| lost.contains(&(blob.kind, blob.id))).count() as u64;
+        let kept_blobs = stray.blobs.len() as u64 - lost_blobs;
+        let remedy = Remedy::Salvaged { kept_blobs, lost_blobs };
+        report.note(ObjectKind::Pack, &stray.id, stray.cause.clone(), remedy);
     }
     Ok(saved)
 }

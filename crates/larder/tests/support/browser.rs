@@ -1,5 +1,8 @@
 //! A private Chromium, driven as a person would.
 
+// Each test file is a program of its own and uses a part of this.
+#![allow(dead_code)]
+
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use larder_testbed::{TempDir, installed};

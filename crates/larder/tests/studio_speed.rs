@@ -92,7 +92,7 @@ fn add_snapshots(runtime: &tokio::runtime::Runtime, directory: &Path, key: &Path
 fn get(server: &Server, path: &str) -> (Duration, String) {
     let url = format!("{}{path}", server.url());
     let begun = Instant::now();
-    let mut answer = ureq::get(&url).call().unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mut answer = ureq::get(url).call().unwrap_or_else(|error| panic!("{path}: {error}"));
     let body = answer.body_mut().read_to_string().unwrap();
     (begun.elapsed(), body)
 }

@@ -158,7 +158,7 @@ mod tests {
     fn operation(id: OperationId, database: &str, status: OperationStatus) -> Operation {
         Operation {
             id,
-            kind: if id % 5 == 0 { OperationKind::Verify } else { OperationKind::Backup },
+            kind: if id.is_multiple_of(5) { OperationKind::Verify } else { OperationKind::Backup },
             backup_kind: None,
             database: database.parse().unwrap(),
             engine: None,

@@ -3,19 +3,20 @@
 use crate::core::Core;
 use crate::identity::{TaskKey, chain};
 use crate::plan::Plan;
+use larder_model::DatabaseName;
 use std::sync::Arc;
 
-/// Has each source forget what it keeps for a task that is gone. A source that cannot be reached is only told of in the log:
+/// Has each source forget what it keeps for tasks that are gone. A source that cannot be reached is only told of in the log:
 /// the task is gone all the same.
-pub(crate) fn chains(core: &Arc<Core>, plan: &Plan, ended: &[TaskKey]) {
-    let own = plan.periodic().backup.identifier.as_deref().filter(|name| !name.is_empty());
-    let identifier = own.unwrap_or(&core.settings.identifier);
+pub(crate) fn chains(core: &Arc<Core>, ended: impl IntoIterator<Item = (Arc<Plan>, TaskKey)>) {
     let mut ending = Vec::new();
     {
         let catalog = core.catalog();
-        for key in ended {
+        for (plan, key) in ended {
             let Some(database) = catalog.databases.get(&key.database) else { continue };
             let Some(source) = catalog.sources.get(&database.source) else { continue };
+            let own = plan.periodic().backup.identifier.as_deref().filter(|name| !name.is_empty());
+            let identifier = own.unwrap_or(&core.settings.identifier);
             ending.push((source.clone(), Arc::clone(database), chain(identifier, key.task, &key.database)));
         }
     }
@@ -33,4 +34,17 @@ pub(crate) fn chains(core: &Arc<Core>, plan: &Plan, ended: &[TaskKey]) {
             }
         }
     });
+}
+
+/// Does the same for every task of a source that goes, which must still be known.
+pub(crate) fn source(core: &Arc<Core>, name: &DatabaseName) {
+    let ended: Vec<(Arc<Plan>, TaskKey)> = {
+        let catalog = core.catalog();
+        let of_it = |key: &&TaskKey| {
+            catalog.databases.get(&key.database).is_some_and(|database| database.source == *name)
+        };
+        let keys = catalog.statuses.keys().filter(of_it);
+        keys.filter_map(|key| Some((Arc::clone(catalog.plan(key.task)?), key.clone()))).collect()
+    };
+    chains(core, ended);
 }

@@ -7,6 +7,7 @@ use crate::error::ServiceError;
 use crate::identity::{TaskKey, TaskUid};
 use crate::reconcile::is_among;
 use crate::record;
+use crate::release;
 use crate::stored;
 use crate::stored_source;
 use crate::tasks::server_wide::forgotten;
@@ -169,6 +170,7 @@ pub(crate) async fn remove(core: &Arc<Core>, name: &str) -> Result<(), ServiceEr
     }
     writes.extend(traces.writes());
     core.store(writes).await?;
+    release::source(core, &name);
     let names: Vec<DatabaseName> =
         kept.iter().map(|database| database.name.clone()).chain(gone.clone()).collect();
     {

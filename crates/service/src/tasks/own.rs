@@ -119,6 +119,6 @@ pub(crate) async fn delete(core: &Arc<Core>, database: &str, id: u64) -> Result<
         catalog.exceptions.remove(&key);
     }
     core.reschedule(std::iter::once(&key));
-    release::chains(core, &plan, &[key]);
+    release::chains(core, [(Arc::clone(&plan), key)]);
     Ok(Stored { name: plan.name().to_owned(), revision, task_id: id })
 }

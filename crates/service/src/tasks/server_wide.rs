@@ -276,7 +276,7 @@ pub(crate) async fn delete(core: &Arc<Core>, uid: TaskUid) -> Result<Stored, Ser
         }
     }
     core.reschedule_task(uid);
-    release::chains(core, &plan, &keys);
+    release::chains(core, keys.into_iter().map(|key| (Arc::clone(&plan), key)));
     Ok(Stored { name, revision, task_id: plan.periodic().task_id })
 }
 

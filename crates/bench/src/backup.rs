@@ -89,7 +89,7 @@ pub(crate) fn tree(
         cancel: &cancel,
         counters: &counters,
     };
-    Files.backup(&job, &mut WriterSink(&mut writer))?;
+    Files::default().backup(&job, &mut WriterSink(&mut writer))?;
     let summary = writer.finish(Seal::default())?;
     match summary.unreadable.first() {
         Some((path, cause)) => Err(format!("{path} could not be read: {cause}").into()),

@@ -54,6 +54,7 @@ impl Site {
             database: &database(&self.source, &self.source.address),
             kind: BackupKind::Full,
             backup_type: BackupType::default(),
+            chain: "test",
             previous: None,
             staging: Path::new("/nonexistent"),
             own_directories: &[],

@@ -61,6 +61,7 @@ fn backup(source: &Source) -> (MemoryBackup, BackupReport) {
         database: &database(source, &source.address),
         kind: BackupKind::Full,
         backup_type: BackupType::default(),
+        chain: "test",
         previous: None,
         staging: Path::new("/nonexistent"),
         own_directories: &[],

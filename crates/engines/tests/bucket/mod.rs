@@ -194,6 +194,7 @@ pub(crate) fn take_into(
         database: &database(source, &source.address),
         kind: if before.is_some() { BackupKind::Incremental } else { BackupKind::Full },
         backup_type: BackupType::Backup,
+        chain: "test",
         previous: before,
         staging: staging.path(),
         own_directories: &[],

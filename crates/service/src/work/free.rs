@@ -99,7 +99,9 @@ pub(crate) fn told(summary: &PruneSummary, dry_run: bool) -> String {
     }
     if let Some(because) = &summary.protected_because {
         let objects = summary.protected;
-        text.push_str(&format!("; {objects} objects that no backup needs are protected, and are removed later: {because}"));
+        text.push_str(&format!(
+            "; {objects} objects that no backup needs are protected, and are removed later: {because}"
+        ));
     }
     text
 }

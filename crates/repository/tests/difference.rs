@@ -90,7 +90,7 @@ fn what_is_the_same_in_both_is_not_read() {
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("file"), format!("{number}").repeat(40)).unwrap();
     }
-    let inner = Arc::new(Local::create(&bench.path("repository")).unwrap());
+    let inner = Arc::new(Local::create(bench.path("repository")).unwrap());
     let storage = FaultyStorage::new(inner);
     let repository = bench.create(storage.clone());
     bench.back_up(std::slice::from_ref(&repository), &source);

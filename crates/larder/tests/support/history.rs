@@ -28,7 +28,7 @@ pub(crate) fn write_history(site: &Site, folder: &str, database: &str, ages_hour
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let key = std::fs::read_to_string(site.data().join("key")).unwrap();
     let credentials = Credentials::Password(Secret::new(key.trim().to_owned()));
-    let storage = Arc::new(Local::open(&site.directory.join(folder).join(database)).unwrap());
+    let storage = Arc::new(Local::open(site.directory.join(folder).join(database)).unwrap());
     let now = Timestamp::now();
     let clock = Arc::new(ManualClock::starting(&now.to_string()));
     let repository = Repository::open(runtime.handle(), storage, &credentials, clock).unwrap();

@@ -24,6 +24,7 @@ use crate::engine::{
 use crate::error::EngineError;
 use crate::sink::{BackupReader, Sink};
 use crate::tool::Tools;
+use jiff::Timestamp;
 use larder_model::{Database, EngineKind, Source};
 use std::path::PathBuf;
 
@@ -71,6 +72,10 @@ impl Engine for Postgresql {
             restores_into_server: true,
             point_in_time: true,
         }
+    }
+
+    fn recoverable(&self, report: &BackupReport) -> Option<(Timestamp, Timestamp)> {
+        whole::recoverable(report)
     }
 
     fn discover(&self, source: &Source, _: &[PathBuf]) -> Result<Vec<FoundDatabase>, EngineError> {

@@ -38,6 +38,7 @@ use std::collections::BTreeSet;
 pub(super) use backup::backup;
 pub(super) use prove::prove;
 pub(super) use restore::restore;
+pub(super) use until::recoverable;
 
 /// The file of a backup that says what it consists of.
 const SERVER: &str = "server.json";

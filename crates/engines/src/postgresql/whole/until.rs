@@ -3,7 +3,7 @@
 use super::failed;
 use super::lsn::Lsn;
 use super::position::{Base, ServerPosition};
-use crate::engine::RestorePointInTime;
+use crate::engine::{BackupReport, RestorePointInTime};
 use crate::error::EngineError;
 use jiff::Timestamp;
 
@@ -34,6 +34,14 @@ impl End {
         };
         vec![target, ("recovery_target_action", "promote".to_owned())]
     }
+}
+
+/// Says from when to when a backup brings back any moment; `None` where it is no whole server's, or has only its own moment.
+pub(in crate::postgresql) fn recoverable(report: &BackupReport) -> Option<(Timestamp, Timestamp)> {
+    let position = ServerPosition::from_text(report.position.as_deref()?)?;
+    let first = position.bases.first().filter(|first| first.stopped <= position.known_until)?;
+    let at = |microseconds| Timestamp::from_microsecond(microseconds).ok();
+    at(first.stopped).zip(at(position.known_until))
 }
 
 /// Finds the copy to begin with and where to end; refuses what the backup does not hold, and says what it does.
@@ -133,6 +141,18 @@ mod tests {
             restore_points: vec![point("early", 50), point("mid", 150), point("late", 250)],
             ..ServerPosition::default()
         }
+    }
+
+    #[test]
+    fn every_moment_between_the_first_copy_and_the_end_of_the_log_comes_back() {
+        let says = |position: ServerPosition| {
+            recoverable(&BackupReport { position: Some(position.to_text()), ..BackupReport::default() })
+        };
+        let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+        let whole = ServerPosition { segment_bytes: 16 << 20, ..position() };
+        let known = (moment("1970-01-01T00:16:40Z"), moment("1970-01-01T00:49:59.5Z"));
+        assert_eq!(says(whole.clone()), Some(known));
+        assert_eq!(says(ServerPosition { known_until: 999_000_000, ..whole }), None);
     }
 
     #[test]

@@ -131,7 +131,7 @@ async fn classes_that_are_only_names_are_read_without_waiting(gateway: &RadosGw)
     let unknown = open(gateway, "backups", |settings| {
         settings.storage_class = Some(S3StorageClass::OneZoneInfrequentAccess)
     });
-    let error = unknown.put("pack", Bytes::new()).await.unwrap_err();
+    let error = unknown.put_cold("pack", Bytes::from_static(b"a pack")).await.unwrap_err();
     assert_eq!(error.kind, StorageErrorKind::Invalid, "{error}");
 }
 

@@ -134,9 +134,6 @@ pub(crate) fn write(root: &Root, object: &str, data: &[u8], existing: Existing) 
 /// Reads a whole object.
 pub(crate) fn read(root: &Root, object: &str) -> io::Result<Bytes> {
     let (mut file, size) = open(root, object)?;
-    if let Some(data) = usize::try_from(size).ok().and_then(|size| local_direct::read(&file, 0, size)) {
-        return Ok(data);
-    }
     let mut data = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     file.read_to_end(&mut data)?;
     if data.len() as u64 == size {
@@ -157,9 +154,6 @@ pub(crate) fn read_range(root: &Root, object: &str, range: Range<u64>) -> io::Re
     if range.end > size {
         let cause = format!("it has {size} bytes, but bytes {} to {} were asked for", range.start, range.end);
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, cause));
-    }
-    if let Some(data) = local_direct::read(&file, range.start, length) {
-        return Ok(data);
     }
     // Reading to the end of what is asked for fills the memory without zeroing it first.
     let mut data = Vec::with_capacity(length);

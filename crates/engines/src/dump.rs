@@ -3,14 +3,14 @@
 use crate::engine::{BackupJob, BackupReport, RestoreJob};
 use crate::error::{EngineError, SinkError};
 use crate::sink::{BackupReader, ListedEntry, Sink};
+use crate::temporary::Temporary;
 use crate::words::{grouped, hex, plain};
 use larder_model::{Cancel, Canceled, Entry, EntryKind, Metadata};
 use rustix::fs::{CWD, RenameFlags};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The names under which a report keeps what a file of it was.
 pub(crate) const SHA256: &str = "Sha256";
@@ -248,34 +248,6 @@ pub(crate) fn file_failure(path: &Path, error: io::Error) -> EngineError {
         action: format!("writing {}", path.display()),
         cause: plain_text(&error),
         remedy: remedy.to_owned(),
-    }
-}
-
-/// A file that goes away unless it was renamed.
-struct Temporary {
-    path: PathBuf,
-}
-
-impl Temporary {
-    /// Makes a new file in the same directory, so that renaming it into place is one step.
-    fn beside(target: &Path) -> Result<Self, EngineError> {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let short: String = name.chars().take(40).collect();
-        for number in 0..1_000 {
-            let path = target.with_file_name(format!(".{short}.restoring-{}-{number}", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(_) => return Ok(Self { path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(file_failure(&path, error)),
-            }
-        }
-        Err(file_failure(target, io::Error::other("no temporary name is free beside it")))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
     }
 }
 

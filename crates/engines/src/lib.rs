@@ -22,7 +22,7 @@ mod registry;
 mod remote;
 mod sink;
 mod sqlite;
-#[allow(dead_code, unused_imports, reason = "what one engine has no need of, the next has")]
+mod temporary;
 mod tool;
 mod walk;
 mod watch;

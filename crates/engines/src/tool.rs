@@ -9,7 +9,6 @@ mod failure;
 mod find;
 mod run;
 mod running;
-mod secret_file;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -20,5 +19,4 @@ pub(crate) use failure::{ToolFailure, ToolTrouble};
 pub(crate) use find::{Tool, Tools, Wanted};
 pub(crate) use run::{RunAs, ToolRun};
 pub(crate) use running::Running;
-pub(crate) use secret_file::SecretFile;
 pub(crate) use version::Version;

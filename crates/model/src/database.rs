@@ -174,7 +174,8 @@ impl Source {
 }
 
 /// Reads `%40` and the like; what is no such escape stays as it is.
-fn percent_decoded(text: &str) -> String {
+#[must_use]
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -22,7 +22,7 @@ pub use backup_path::{BackupPath, readable};
 pub use bandwidth::{Bandwidth, BandwidthError};
 pub use clock::Clock;
 pub use control::{Cancel, Canceled, Counters, DestinationCount};
-pub use database::{Database, EngineKind, Source};
+pub use database::{Database, EngineKind, Source, percent_decoded};
 pub use entry::{Entry, EntryKind, Metadata, Timestamp};
 pub use name::{DatabaseName, InvalidName};
 pub use operation::{Operation, OperationId, OperationKind, OperationStatus};

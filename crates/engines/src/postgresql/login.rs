@@ -3,7 +3,7 @@
 use crate::engine::SourceOption;
 use crate::error::EngineError;
 use crate::tool::{RunAs, ToolRun};
-use larder_model::{Cancel, Secret, Source};
+use larder_model::{Cancel, Secret, Source, percent_decoded};
 use std::collections::BTreeMap;
 
 /// The options a source may have, with what they mean.
@@ -73,11 +73,11 @@ impl Login {
             return Err(wrong(format!("'{port}' is no port"), example()));
         }
         let mut environment = Vec::new();
-        let host = decoded(host.trim_start_matches('[').trim_end_matches(']'));
+        let host = percent_decoded(host.trim_start_matches('[').trim_end_matches(']'));
         let pairs = [
             ("PGHOST", host),
             ("PGPORT", port.to_owned()),
-            ("PGUSER", decoded(user)),
+            ("PGUSER", percent_decoded(user)),
             option(source, "PGSSLMODE", "SslMode"),
             option(source, "PGSSLROOTCERT", "SslRootCertificate"),
         ];
@@ -101,7 +101,7 @@ impl Login {
         let run_as = source.options.get("OsUser").map(|name| user_of(name)).transpose().map_err(|cause| {
             wrong(cause, "give the option OsUser the name of a user of this host, or remove it".to_owned())
         })?;
-        let named = Some(decoded(path)).filter(|path| !path.is_empty());
+        let named = Some(percent_decoded(path)).filter(|path| !path.is_empty());
         Ok(Self {
             address: address.clone(),
             environment,
@@ -164,20 +164,6 @@ fn split_port(place: &str) -> (&str, &str) {
         Some((host, port)) if !port.contains(']') => (host, port),
         _ => (place, ""),
     }
-}
-
-/// Reads `%2F` and the like.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped =
-            digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Finds a user of this host; `None` where Larder is that user already.

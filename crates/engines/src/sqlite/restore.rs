@@ -7,13 +7,14 @@ use crate::dump::only_file;
 use crate::engine::{RestoreJob, RestoreReport};
 use crate::error::EngineError;
 use crate::sink::{BackupReader, ListedEntry};
+use crate::temporary::Temporary;
 use crate::words::plain;
 use larder_model::{EngineKind, Metadata};
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 
 pub(super) fn restore(job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
     let target = job.target.path(EngineKind::Sqlite)?;
@@ -166,33 +167,5 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
             fs::remove_file(from)
         }
         outcome => Ok(outcome?),
-    }
-}
-
-/// A file that goes away unless it was renamed.
-struct Temporary {
-    path: PathBuf,
-}
-
-impl Temporary {
-    /// Makes a new file in the same directory, so that renaming it into place is one step.
-    fn beside(target: &Path) -> Result<Self, EngineError> {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let short: String = name.chars().take(40).collect();
-        for number in 0..1_000 {
-            let path = target.with_file_name(format!(".{short}.restoring-{}-{number}", std::process::id()));
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-                Ok(_) => return Ok(Self { path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(file("writing", &path, error)),
-            }
-        }
-        Err(file("writing", target, io::Error::other("no temporary name is free beside it")))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
     }
 }

@@ -17,6 +17,7 @@ use larder_storage::{Local, Storage};
 use larder_testbed::{ManualClock, Restic, TempDir};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::runtime::Runtime;
 
 pub const PASSWORD: &str = "correct horse";
@@ -26,13 +27,15 @@ pub struct Bench {
     pub runtime: Runtime,
     pub directory: TempDir,
     pub clock: Arc<dyn Clock>,
+    /// How many backups began: no two of them share a moment, so that the latest is one and only one.
+    pub begun: AtomicI64,
 }
 
 impl Bench {
     pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let clock = Arc::new(ManualClock::starting("2026-03-01T12:00:00Z"));
-        Self { runtime: runtime.unwrap(), directory: TempDir::new(), clock }
+        Self { runtime: runtime.unwrap(), directory: TempDir::new(), clock, begun: AtomicI64::new(0) }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -59,7 +62,8 @@ impl Bench {
     }
 
     pub fn options(&self) -> BackupOptions {
-        let mut options = BackupOptions::new(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC));
+        let after = jiff::SignedDuration::from_micros(self.begun.fetch_add(1, Ordering::Relaxed));
+        let mut options = BackupOptions::new((self.clock.now() + after).to_zoned(jiff::tz::TimeZone::UTC));
         options.hostname = "host".to_owned();
         options.username = "user".to_owned();
         options.paths = vec!["/source".to_owned()];

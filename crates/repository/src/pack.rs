@@ -10,6 +10,9 @@ use crate::pack_buffer::PackBuffer;
 
 /// The size at which packs are closed, in bytes.
 pub const PACK_BYTES: usize = 16 << 20;
+/// The number of blobs at which packs are closed: what is known of a pack outlives its bytes until an index names it, and
+/// of blobs of a hundred bytes one pack would hold more than three index objects list.
+pub const PACK_BLOBS: usize = 32 << 10;
 /// Bytes of the header's length at the end of a pack.
 pub(crate) const LENGTH_BYTES: usize = 4;
 /// The longest sealed header that restic reads, in bytes.
@@ -176,10 +179,12 @@ impl PackBuilder {
         self.buffer.len() + self.header_bytes
     }
 
-    /// Says whether another sealed blob still fits into a pack of [`PACK_BYTES`]; one blob always fits.
+    /// Says whether another sealed blob still fits into a pack of [`PACK_BYTES`] and [`PACK_BLOBS`]; one blob always fits.
     #[must_use]
     pub fn fits(&self, sealed_bytes: usize) -> bool {
-        self.blobs.is_empty() || self.bytes() + sealed_bytes + COMPRESSED_ENTRY_BYTES <= PACK_BYTES
+        self.blobs.is_empty()
+            || (self.blobs.len() < PACK_BLOBS
+                && self.bytes() + sealed_bytes + COMPRESSED_ENTRY_BYTES <= PACK_BYTES)
     }
 
     /// Says whether there is no blob in it.
@@ -277,5 +282,11 @@ mod tests {
         builder.add(Id::of(b""), &vec![0; PACK_BYTES / 2], None);
         assert!(builder.fits(PACK_BYTES / 4));
         assert!(!builder.fits(PACK_BYTES / 2));
+        let mut builder = PackBuilder::new(BlobKind::Data, Vec::new());
+        for _ in 0..PACK_BLOBS {
+            assert!(builder.fits(1));
+            builder.add(Id::of(b""), b"?", None);
+        }
+        assert!(!builder.fits(1));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Standing<'a> {
 pub(crate) fn judge(standing: &Standing<'_>, now: Timestamp) -> (Health, String) {
     let last = match standing.last_good {
         Some(last) => format!("the last good backup is of {}", moment(last.time)),
-        None => "there is no good backup yet".to_owned(),
+        None => "there is no good backup of it".to_owned(),
     };
     if let Some(since) = standing.missing_since {
         return (Health::Missing, format!("The source no longer has it, since {}; {last}.", moment(since)));

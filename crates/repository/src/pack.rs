@@ -12,7 +12,7 @@ use crate::pack_buffer::PackBuffer;
 pub const PACK_BYTES: usize = 16 << 20;
 /// The number of blobs at which packs are closed: what is known of a pack outlives its bytes until an index names it, and
 /// of blobs of a hundred bytes one pack would hold more than three index objects list.
-pub const PACK_BLOBS: usize = 32 << 10;
+pub(crate) const PACK_BLOBS: usize = 32 << 10;
 /// Bytes of the header's length at the end of a pack.
 pub(crate) const LENGTH_BYTES: usize = 4;
 /// The longest sealed header that restic reads, in bytes.
@@ -179,7 +179,7 @@ impl PackBuilder {
         self.buffer.len() + self.header_bytes
     }
 
-    /// Says whether another sealed blob still fits into a pack of [`PACK_BYTES`] and [`PACK_BLOBS`]; one blob always fits.
+    /// Says whether another sealed blob still fits into a pack of [`PACK_BYTES`] and 32,768 blobs; one blob always fits.
     #[must_use]
     pub fn fits(&self, sealed_bytes: usize) -> bool {
         self.blobs.is_empty()

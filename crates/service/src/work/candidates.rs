@@ -28,8 +28,9 @@ pub(crate) async fn by_destination(
         if let Some(error) = broken.pop() {
             return Err(error.into());
         }
-        let of_task =
-            seen.iter().filter(|one| one.mark.is_by(&site.identifier) && one.mark.is_of((uid, name.as_str())));
+        let of_task = seen
+            .iter()
+            .filter(|one| one.mark.is_by(&site.identifier) && one.mark.is_of((uid, name.as_str())));
         let here = of_task.map(|one| {
             let quality = site.quality(&one.id, &one.mark);
             let point = one.point(&place.destination.name, &database, quality, &verified);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use support::{Site, ask, make_database};
 
 /// From nothing to restored and compared, all that somebody needs, typing left out.
-const FIVE_MINUTES: Duration = Duration::from_mins(5);
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
 /// A server that finds the programs of PostgreSQL.
 fn serve(site: &Site) -> Server {

@@ -1,5 +1,6 @@
 //! How things are said in messages.
 
+pub(crate) use larder_model::human::grouped;
 use std::fmt::Write;
 use std::io;
 
@@ -7,19 +8,6 @@ use std::io;
 pub(crate) fn plain(error: impl Into<io::Error>) -> String {
     let text = error.into().to_string();
     text.split(" (os error ").next().unwrap_or(&text).to_lowercase()
-}
-
-/// Writes a number with the thousands set apart: `1,200,000`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Writes a count with its noun in the right form: `1 file`, `2,000 files`.
@@ -40,10 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_200_000, "1,200,000")] {
-            assert_eq!(grouped(number), text);
-        }
+    fn counts_are_grouped_by_thousands() {
         assert_eq!(count(1, "file", "files"), "1 file");
         assert_eq!(count(2_000, "file", "files"), "2,000 files");
     }

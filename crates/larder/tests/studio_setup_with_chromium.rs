@@ -8,8 +8,11 @@ mod support;
 use browser::Browser;
 use larder_testbed::{Postgresql, ProFtpd, ProFtpdMode, Server, wait_until};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{Site, ask, make_database};
+
+/// From nothing to restored and compared, all that somebody needs, typing left out.
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
 /// A server that finds the programs of PostgreSQL.
 fn serve(site: &Site) -> Server {
@@ -100,6 +103,7 @@ async fn getting_started_ends_with_a_server_restored_and_compared() {
     let (server, postgresql) = block(|| (serve(&site), shop()));
     let browser = Browser::start().await;
     let mut wrong = Vec::new();
+    let begun = Instant::now();
     browser.go(&server.url()).await;
     browser.press("Get started").await;
     browser.says("What there is").await;
@@ -148,6 +152,7 @@ async fn getting_started_ends_with_a_server_restored_and_compared() {
     browser.press("Restore into scratch and compare").await;
     browser.says("was restored into scratch and compared").await;
     browser.says("equal").await;
+    assert!(begun.elapsed() < FIVE_MINUTES, "it took {:?}, pictures included", begun.elapsed());
     wrong.extend(browser.judge("start-4").await);
     // What the page says is what the server knows.
     let verified = api(&server, "/operations?kind=Verify");

@@ -6,9 +6,9 @@ mod browser;
 mod support;
 
 use browser::Browser;
-use larder_testbed::{Server, compare_trees, wait_until};
+use larder_testbed::{Server, compare_trees, compare_trees_restored_by_restic, installed, wait_until};
 use std::time::Duration;
-use support::{Site, ask};
+use support::{Site, ask, larder};
 
 /// A server with a tree and two databases, backed up twice, one backup proved, one database failing.
 fn lived_in(site: &Site) -> Server {
@@ -152,6 +152,21 @@ async fn data_comes_back_by_the_restore_page() {
     browser.press("Restore web").await;
     browser.says("is not empty").await;
     assert_eq!(std::fs::read_to_string(target.join("mine")).unwrap(), "keep");
+
+    // What overwrites asks first, and without an answer nothing happens.
+    browser.go(&format!("{}/studio/restore?database=web", server.url())).await;
+    browser.press("This one").await;
+    browser.fill("#target", target.to_str().unwrap()).await;
+    browser.find("[name=Overwrite]").await.click().await.unwrap();
+    browser.press("Restore web").await;
+    browser.says("What is there now is lost").await;
+    browser.press("Cancel").await;
+    std::fs::remove_file(target.join("readme.txt")).unwrap();
+    browser.press("Restore web").await;
+    browser.press("Go on").await;
+    browser.says("restore of web").await;
+    browser.says("completed").await;
+    assert!(target.join("readme.txt").exists());
     browser.close().await;
 }
 
@@ -222,5 +237,102 @@ async fn a_task_is_edited_rested_and_deleted_and_says_what_that_means() {
     browser.press("Delete").await;
     browser.press("Go on").await;
     browser.says("There is none yet.").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_quickstart_the_studio_says_that_all_was_restored_and_compared() {
+    let site = Site::new();
+    let mut command = larder();
+    command.arg("quickstart").arg(site.tree()).args(["--bind", "127.0.0.1:0", "--data"]).arg(site.data());
+    let server = tokio::task::block_in_place(|| Server::start_command(command));
+    let browser = Browser::start().await;
+    browser.go(&server.url()).await;
+    browser.says("All 3 databases have a backup that was restored and compared.").await;
+    browser.says("Last restored and compared:").await;
+    browser.picture("quickstart-light").await;
+    browser.press("Databases").await;
+    browser.press("tree").await;
+    browser.press("Browse the last").await;
+    browser.says("readme.txt").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_on_the_recovery_sheet_brings_everything_back() {
+    let site = Site::new();
+    let server = tokio::task::block_in_place(|| lived_in(&site));
+    let browser = Browser::start().await;
+    browser.go(&server.url()).await;
+    browser.press("Settings").await;
+    browser.press("Recovery sheet").await;
+    browser.says("The way back").await;
+    // As it is printed: no buttons, nothing of the frame.
+    let media = serde_json::json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "media": "print" } });
+    browser.command("goog/cdp/execute", media).await;
+    browser.picture("recovery-printed").await;
+    let sheet = browser.text().await;
+    browser.close().await;
+    drop(server);
+    assert!(!sheet.contains("Overview") && !sheet.contains("Print\n"), "{sheet}");
+
+    let line = |begins: &str| {
+        let found = sheet.lines().find_map(|line| line.find(begins).map(|at| line[at..].to_owned()));
+        found.unwrap_or_else(|| panic!("no line has '{begins}': {sheet}"))
+    };
+    let address = sheet.split_whitespace().find(|word| word.ends_with("/backups/web")).unwrap();
+    let key = site.data().join("key").display().to_string();
+    let targets = [site.directory.join("by-restic"), site.directory.join("by-larder")];
+    let [by_restic, by_larder] = targets.each_ref().map(|target| target.display().to_string());
+    let _ = installed("restic", "restic");
+    let lines = [
+        line("export RESTIC_PASSWORD_FILE=").replace("/path/to/key", &key),
+        line("restic -r ADDRESS snapshots").replace("ADDRESS", address),
+        line("restic -r ADDRESS restore").replace("ADDRESS", address).replace("/where/to", &by_restic),
+    ];
+    let larder_line = line("larder restore DATABASE")
+        .replace("larder restore", &format!("{} restore", env!("CARGO_BIN_EXE_larder")))
+        .replace("DATABASE", "web")
+        .replace("/where/to", &by_larder)
+        .replace("DIRECTORY", address.trim_end_matches("/web"))
+        .replace("/path/to/key", &key);
+    tokio::task::block_in_place(|| {
+        let script = format!("set -e\n{}\n{larder_line}\n", lines.join("\n"));
+        let done = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(done.status.success(), "{script}\n{done:?}");
+    });
+    for target in &targets {
+        assert!(target.join("docs/deep/large.bin").exists(), "{}", target.display());
+    }
+    assert_eq!(compare_trees_restored_by_restic(&targets[1], &targets[0]), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_says_what_is_safe_and_each_bar_of_a_strip_says_what_it_was() {
+    let site = Site::new();
+    let server = tokio::task::block_in_place(|| lived_in(&site));
+    let browser = Browser::start().await;
+    browser.go(&format!("{}/studio/operations?status=failed", server.url())).await;
+    browser.press("incremental backup").await;
+    browser.says("does not exist").await;
+    browser.says("What was stored before is as it was: the last good backup is of").await;
+    browser.picture("operation-failed-light").await;
+    browser.press("Why its tasks ran, or did not").await;
+    browser.says("Why it ran, or did not").await;
+
+    browser.go(&server.url()).await;
+    let point = "document.querySelectorAll('svg[data-strip]').forEach(
+        strip => strip.dispatchEvent(new PointerEvent('pointerover', { bubbles: true })))";
+    browser.client.execute(point, vec![]).await.unwrap();
+    browser.find("svg.strip a[aria-label*='failed'][href^='/studio/operations/']").await;
+    browser.find("svg.strip a[aria-label*='verified']").await;
+    browser.find("svg.strip a[aria-label*='added in']").await;
+    assert_eq!(browser.issues().await, [""; 0]);
+
+    browser.go(&format!("{}/studio/databases/stock.sqlite", server.url())).await;
+    browser.press("Verify the last").await;
+    browser.says("Restored into scratch and compared").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
     browser.close().await;
 }

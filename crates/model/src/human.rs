@@ -60,7 +60,25 @@ pub fn local(moment: Timestamp, zone: &TimeZone) -> String {
 /// Writes a count with its noun: `1 database`, `3 databases`.
 #[must_use]
 pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{} {noun}s", grouped(u64::try_from(number).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Writes a number with the thousands set apart: `1,200,000`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]
@@ -102,5 +120,13 @@ mod tests {
     fn local_time_names_its_zone() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         assert_eq!(local("2026-07-01T12:00:00Z".parse().unwrap(), &zone), "2026-07-01 14:00:00 CEST");
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_200_000, "1,200,000")] {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!(count(2_000, "row"), "2,000 rows");
     }
 }

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How many small objects are fetched at once.
 const FETCHES: usize = 8;
+/// How many snapshots are: there may be thousands, each of some hundred bytes, at a destination where each answer takes long.
+const SNAPSHOT_FETCHES: usize = 32;
 /// How often a waiting call looks whether it was aborted.
 const LOOK: Duration = Duration::from_millis(100);
 /// The first byte of a compressed object, by the format; JSON itself begins with `{` or `[`.
@@ -23,6 +25,10 @@ const COMPRESSED_MARK: u8 = 2;
 
 /// Takes the name and content of an object.
 pub type VisitObject<'a> = &'a mut dyn FnMut(&Id, Vec<u8>) -> Result<(), RepositoryError>;
+
+/// Takes the name of an object and what came of reading it.
+pub(crate) type VisitRead<'a, T> =
+    &'a mut dyn FnMut(&Id, Result<T, RepositoryError>) -> Result<(), RepositoryError>;
 
 impl Repository {
     /// Lists the names of all objects of a kind, sorted, with their sizes in bytes; other files in the folder are ignored
@@ -76,19 +82,34 @@ impl Repository {
         cancel: &Cancel,
         visit: VisitObject<'_>,
     ) -> Result<(), RepositoryError> {
+        self.read_each(kind, ids, cancel, &mut |id, read| visit(id, read?))
+    }
+
+    /// Reads all the given objects, several at once, in the given order, and hands over what came of each.
+    ///
+    /// # Errors
+    /// What `visit` returns; [`RepositoryError::Canceled`].
+    fn read_each(
+        &self,
+        kind: ObjectKind,
+        ids: &[Id],
+        cancel: &Cancel,
+        visit: VisitRead<'_, Vec<u8>>,
+    ) -> Result<(), RepositoryError> {
+        let at_once = if kind == ObjectKind::Snapshot { SNAPSHOT_FETCHES } else { FETCHES };
         let mut waiting = ids.iter();
         let mut running = VecDeque::new();
         loop {
             cancel.check()?;
-            while running.len() < FETCHES
+            while running.len() < at_once
                 && let Some(id) = waiting.next()
             {
                 let (storage, path) = (self.storage().clone(), kind.path(id));
                 running.push_back((id, self.handle().spawn(async move { storage.get(&path).await })));
             }
             let Some((id, task)) = running.pop_front() else { return Ok(()) };
-            let sealed = self.await_task(task, cancel)??;
-            visit(id, self.open_object(kind, id, &sealed)?)?;
+            let sealed = self.await_task(task, cancel)?.map_err(RepositoryError::from);
+            visit(id, sealed.and_then(|sealed| self.open_object(kind, id, &sealed)))?;
         }
     }
 
@@ -174,12 +195,30 @@ impl Repository {
         let names: Vec<Id> = self.list(ObjectKind::Snapshot)?.into_iter().map(|(id, _)| id).collect();
         let mut snapshots = Vec::with_capacity(names.len());
         self.read_objects(ObjectKind::Snapshot, &names, &Cancel::new(), &mut |id, json| {
-            let snapshot = Snapshot::from_json(id, &json);
-            snapshots.push(snapshot.map_err(|cause| self.damaged(ObjectKind::Snapshot.path(id), cause))?);
+            snapshots.push(self.snapshot_of(id, &json)?);
             Ok(())
         })?;
         snapshots.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.id.cmp(&b.id)));
         Ok(snapshots)
+    }
+
+    /// Reads the backups of these names, several at once, and hands over what came of each. One that a destination could
+    /// not give at first is asked for again.
+    ///
+    /// # Errors
+    /// What `visit` returns; [`RepositoryError::Canceled`].
+    pub(crate) fn read_each_snapshot(
+        &self,
+        ids: &[Id],
+        cancel: &Cancel,
+        visit: VisitRead<'_, Snapshot>,
+    ) -> Result<(), RepositoryError> {
+        self.read_each(ObjectKind::Snapshot, ids, cancel, &mut |id, read| match read {
+            Err(RepositoryError::Storage(error)) if error.is_retryable() => {
+                visit(id, self.read_snapshot(id, cancel))
+            }
+            read => visit(id, read.and_then(|json| self.snapshot_of(id, &json))),
+        })
     }
 
     /// Reads every backup but those whose objects are damaged, in the order of their names.
@@ -187,14 +226,16 @@ impl Repository {
     /// # Errors
     /// A failure that is no proof of damage.
     pub(crate) fn snapshots_but_damaged(&self, cancel: &Cancel) -> Result<Vec<Snapshot>, RepositoryError> {
-        let mut snapshots = Vec::new();
-        for (id, _) in self.list(ObjectKind::Snapshot)? {
-            match self.read_snapshot(&id, cancel) {
-                Ok(snapshot) => snapshots.push(snapshot),
-                Err(error) if error.proves_damage() => {}
-                Err(error) => return Err(error),
+        let names: Vec<Id> = self.list(ObjectKind::Snapshot)?.into_iter().map(|(id, _)| id).collect();
+        let mut snapshots = Vec::with_capacity(names.len());
+        self.read_each_snapshot(&names, cancel, &mut |_, read| match read {
+            Ok(snapshot) => {
+                snapshots.push(snapshot);
+                Ok(())
             }
-        }
+            Err(error) if error.proves_damage() => Ok(()),
+            Err(error) => Err(error),
+        })?;
         Ok(snapshots)
     }
 
@@ -203,10 +244,12 @@ impl Repository {
     /// # Errors
     /// [`RepositoryError::Damaged`] naming it; the destination's; [`RepositoryError::Canceled`].
     pub(crate) fn read_snapshot(&self, id: &Id, cancel: &Cancel) -> Result<Snapshot, RepositoryError> {
-        let path = ObjectKind::Snapshot.path(id);
-        let sealed = self.fetch(&path, cancel)?;
-        let json = self.open_object(ObjectKind::Snapshot, id, &sealed)?;
-        Snapshot::from_json(id, &json).map_err(|cause| self.damaged(path, cause))
+        let sealed = self.fetch(&ObjectKind::Snapshot.path(id), cancel)?;
+        self.snapshot_of(id, &self.open_object(ObjectKind::Snapshot, id, &sealed)?)
+    }
+
+    fn snapshot_of(&self, id: &Id, json: &[u8]) -> Result<Snapshot, RepositoryError> {
+        Snapshot::from_json(id, json).map_err(|cause| self.damaged(ObjectKind::Snapshot.path(id), cause))
     }
 }
 

@@ -30,16 +30,37 @@ impl Repository {
         &self,
         cancel: &Cancel,
     ) -> Result<(Vec<Snapshot>, Vec<RepositoryError>), RepositoryError> {
-        let (mut snapshots, mut broken) = (Vec::new(), Vec::new());
-        for (id, _) in self.list(ObjectKind::Snapshot)? {
-            match self.read_snapshot(&id, cancel) {
-                Ok(snapshot) => snapshots.push(snapshot),
+        let names: Vec<Id> = self.list(ObjectKind::Snapshot)?.into_iter().map(|(id, _)| id).collect();
+        let mut snapshots = Vec::with_capacity(names.len());
+        let broken = self.read_readable(&names, cancel, &mut |_, snapshot| snapshots.push(snapshot))?;
+        snapshots.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.id.cmp(&b.id)));
+        Ok((snapshots, broken))
+    }
+
+    /// Reads those of these backups that can be read, several at once, hands over one after the other in the given order,
+    /// and says why the others cannot.
+    ///
+    /// For those who know a part of the list already, and need not hold all of it. See
+    /// [`Repository::readable_snapshots`].
+    ///
+    /// # Errors
+    /// The destination's; [`RepositoryError::Canceled`].
+    pub fn read_readable(
+        &self,
+        ids: &[Id],
+        cancel: &Cancel,
+        visit: &mut dyn FnMut(&Id, Snapshot),
+    ) -> Result<Vec<RepositoryError>, RepositoryError> {
+        let mut broken = Vec::new();
+        self.read_each_snapshot(ids, cancel, &mut |id, read| {
+            match read {
+                Ok(snapshot) => visit(id, snapshot),
                 Err(error) if is_of_the_object(&error) => broken.push(error),
                 Err(error) => return Err(error),
             }
-        }
-        snapshots.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.id.cmp(&b.id)));
-        Ok((snapshots, broken))
+            Ok(())
+        })?;
+        Ok(broken)
     }
 
     /// Reads the index for a backup: without what lies in packs that are gone or have another size than they should, so

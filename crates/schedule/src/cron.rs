@@ -1,5 +1,6 @@
 //! Cron expressions of five fields.
 
+use crate::cron_words;
 use crate::error::ScheduleError;
 use croner::Weekday;
 use croner::parser::{CronParser, Seconds, Year};
@@ -103,10 +104,15 @@ impl Cron {
         &self.text
     }
 
-    /// Says the expression in English words.
+    /// Says the expression in English words, to be put into a sentence: `every day at 02:00`.
     #[must_use]
     pub fn describe(&self) -> String {
-        self.pattern.describe()
+        cron_words::say(&self.text).unwrap_or_else(|| {
+            let said = self.pattern.describe();
+            let mut characters = said.trim_end_matches('.').chars();
+            let first = characters.next().map(|first| first.to_ascii_lowercase());
+            first.into_iter().chain(characters).collect()
+        })
     }
 
     /// Returns the first instant after `after` at which the expression comes in `zone`; `None` beyond the

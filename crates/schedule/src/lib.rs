@@ -5,6 +5,7 @@
 //! first of the two.
 
 mod cron;
+mod cron_words;
 mod entry;
 mod error;
 mod hours;

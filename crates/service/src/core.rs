@@ -13,6 +13,7 @@ use crate::seal::Sealer;
 use crate::service::contents::LOOKS;
 use crate::settings::Settings;
 use crate::upkeep::Rota;
+use crate::work::sightings::Sightings;
 use jiff::Timestamp;
 use larder_engines::Engines;
 use larder_model::{Clock, OperationId, Secret};
@@ -39,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) sealer: Sealer,
     /// Open destinations.
     pub(crate) connections: Connections,
+    /// What lists have seen of backups.
+    pub(crate) sightings: Sightings,
     pub(crate) runtime: Handle,
     /// Held while something is decided from the catalog, stored, and entered into it.
     pub(crate) writer: tokio::sync::Mutex<()>,
@@ -109,6 +112,7 @@ impl Core {
             key,
             ring: KeyRing::new(),
             connections,
+            sightings: Sightings::default(),
             runtime: Handle::current(),
             writer: tokio::sync::Mutex::new(()),
             log: tokio::sync::Mutex::new(()),

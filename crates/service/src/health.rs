@@ -1,6 +1,7 @@
 //! How a database stands: the word, and the sentence that explains it.
 
 use crate::view::{Health, LastBackup, TaskError};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use larder_model::BackupQuality;
 
@@ -26,8 +27,9 @@ pub(crate) struct Standing<'a> {
     pub(crate) last_good: Option<&'a LastBackup>,
 }
 
-/// Returns the word and a sentence.
-pub(crate) fn judge(standing: &Standing<'_>, now: Timestamp) -> (Health, String) {
+/// Returns the word and a sentence, whose moments are said in a zone.
+pub(crate) fn judge(standing: &Standing<'_>, now: Timestamp, zone: &TimeZone) -> (Health, String) {
+    let moment = |time| moment(time, zone);
     let last = match standing.last_good {
         Some(last) => format!("the last good backup is of {}", moment(last.time)),
         None => "there is no good backup of it".to_owned(),
@@ -69,8 +71,8 @@ pub(crate) fn judge(standing: &Standing<'_>, now: Timestamp) -> (Health, String)
     }
 }
 
-fn moment(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+fn moment(time: Timestamp, zone: &TimeZone) -> String {
+    time.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }
 
 #[cfg(test)]
@@ -89,7 +91,7 @@ mod tests {
     }
 
     fn word(standing: &Standing<'_>) -> Health {
-        let (word, sentence) = judge(standing, at(60));
+        let (word, sentence) = judge(standing, at(60), &TimeZone::UTC);
         assert!(sentence.ends_with('.') && !sentence.ends_with(".."), "{sentence}");
         word
     }
@@ -133,10 +135,10 @@ mod tests {
             TaskError { message: "the disk is full.".to_owned(), at: at(50), cause: FailureCause::Other };
         let standing =
             Standing { protected: true, error: Some(&error), last_good: Some(&last), ..Standing::default() };
-        let (_, sentence) = judge(&standing, at(60));
+        let (_, sentence) = judge(&standing, at(60), &TimeZone::get("Europe/Berlin").unwrap());
         assert_eq!(
             sentence,
-            "At 2027-01-15 08:50 UTC: the disk is full; the last good backup is of 2027-01-15 08:00 UTC."
+            "At 2027-01-15 09:50 CET: the disk is full; the last good backup is of 2027-01-15 09:00 CET."
         );
     }
 }

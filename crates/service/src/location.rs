@@ -6,8 +6,8 @@ use crate::destination::Destination;
 use crate::error::{ErrorKind, ServiceError};
 use crate::limits::Limits;
 use crate::spot::Spot;
-use crate::work::listing::point;
 use crate::work::owners::notes;
+use crate::work::vault::Found;
 use crate::work::{Place, Site, site};
 use jiff::Timestamp;
 use larder_model::task::{BackupConfiguration, DestinationSettings};
@@ -179,8 +179,8 @@ fn points_of(
     let open = Place { passwords: vec![credentials::open_password()], ..place.clone() };
     let is_encrypted = site.open(&open, database).is_err();
     let (found, _) = vault.readable_snapshots(site, &Cancel::new())?;
-    let located = |found| {
-        let point = point(&site.engines, &vault, database, found, verified);
+    let located = |found: &Found| {
+        let point = found.point(&site.engines, &place.destination.name, database, verified);
         LocatedPoint { point, location: location.clone(), is_encrypted }
     };
     Ok(found.iter().map(located).collect())

@@ -8,8 +8,8 @@ use crate::operations::Live;
 use crate::request::{BackupChoice, CheckDepth, RestorePlace, RestoreRequest};
 use crate::spot::Spot;
 use crate::work::check::Check;
-use crate::work::listing::point;
 use crate::work::restore::Restore;
+use crate::work::sightings::Sightings;
 use crate::work::{Order, Place, Site, What};
 use jiff::tz::TimeZone;
 use larder_engines::{Engines, Host, RestorePointInTime};
@@ -94,6 +94,7 @@ impl Shelf {
                 clock: Arc::clone(&clock),
                 ring: KeyRing::new(),
                 connections: Connections::new(connector, PatienceSettings::default(), Arc::clone(&clock)),
+                sightings: Sightings::default(),
                 hostname: String::new(),
                 username: String::new(),
                 identifier: String::new(),
@@ -120,9 +121,10 @@ impl Shelf {
     pub fn backups(&self) -> Result<Vec<RestorePoint>, ServiceError> {
         let vault = self.site.open(&self.place, &self.database)?;
         let (found, _) = vault.readable_snapshots(&self.site, &Cancel::new())?;
+        let name = &self.place.destination.name;
         Ok(found
             .iter()
-            .map(|found| point(&self.site.engines, &vault, &self.database, found, &HashMap::new()))
+            .map(|found| found.point(&self.site.engines, name, &self.database, &HashMap::new()))
             .collect())
     }
 

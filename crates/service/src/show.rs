@@ -232,7 +232,7 @@ impl Look<'_> {
             damage: self.board.rota.damage_of(&database.name),
             last_good: last_good.as_ref(),
         };
-        let (health, reason) = health::judge(&standing, self.now);
+        let (health, reason) = health::judge(&standing, self.now, &self.planner.core.settings.time_zone);
         let spots = catalog.spots_of(database);
         let destinations = destination::named(&spots).iter().map(|d| d.view(&database.name)).collect();
         let last_operation = tasks.iter().filter_map(|task| task.status.last_operation).max();

@@ -20,7 +20,7 @@
     else if (done > 0) parts.push(size(done));
     if (BytesPerSecond > 0) parts.push(`${size(BytesPerSecond)}/s`);
     if (SecondsLeft != null) parts.push(`${length(SecondsLeft)} left`);
-    if (ItemsDone > 0) parts.push(`${ItemsDone} ${ItemsDone === 1 ? "item" : "items"}`);
+    if (ItemsDone > 0) parts.push(`${ItemsDone.toLocaleString("en")} ${ItemsDone === 1 ? "item" : "items"}`);
     if (Current) parts.push(Current.length > 60 ? `…${Current.slice(-60)}` : Current);
     return parts.join(" · ") || "begins";
   };
@@ -184,6 +184,19 @@
     else if ("copyOf" in button.dataset) copy(document.getElementById(button.dataset.copyOf).value);
   });
 
+  // The strips of a list come without words, to be small; the one that somebody points at is asked for with them.
+  document.addEventListener("pointerover", async ({ target }) => {
+    const strip = target.closest?.("svg[data-strip]");
+    if (!strip) return;
+    const { strip: database } = strip.dataset;
+    delete strip.dataset.strip;
+    try {
+      const answer = await fetch(`/studio/databases/${encodeURIComponent(database)}/strip`);
+      const told = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("svg.strip");
+      if (answer.ok && told) strip.replaceWith(told);
+    } catch { /* it says all in one sentence, as it is */ }
+  });
+
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!form.dataset.json) return;
@@ -195,6 +208,7 @@
       if (value === "" && "optional" in (form.elements[name]?.dataset ?? {})) continue;
       body[name] = value === "true" ? true : value;
     }
+    if (body[form.dataset.askIf] && !(await ask(form.dataset.ask))) return;
     try {
       go(form.dataset.after, await call("POST", form.dataset.json, body));
     } catch (error) {

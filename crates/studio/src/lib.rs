@@ -10,6 +10,7 @@ mod frame;
 mod headline;
 mod pages;
 mod plot;
+mod sentences;
 mod state;
 mod words;
 

@@ -55,6 +55,15 @@ pub(crate) const fn of_operation(operation: &Operation) -> Mark {
     }
 }
 
+/// Shows how a backup stands that ended, and that was restored and compared since or was not.
+pub(crate) const fn of_backup(operation: &Operation, proof: Option<bool>) -> Mark {
+    match (operation.status, proof) {
+        (OperationStatus::Completed, Some(true)) => mark("verified", "verified"),
+        (OperationStatus::Completed, Some(false)) => mark("failed", "found to differ"),
+        _ => of_operation(operation),
+    }
+}
+
 /// Shows how much a backup can be relied on.
 pub(crate) const fn of_quality(quality: BackupQuality) -> Mark {
     match quality {

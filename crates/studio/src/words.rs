@@ -2,6 +2,7 @@
 
 use crate::face::{Face, Moment};
 use crate::state::{self, Mark};
+use jiff::Timestamp;
 use larder_model::human::{self, length, size};
 use larder_model::operation::DestinationOutcome;
 use larder_model::{Operation, OperationKind, OperationStatus};
@@ -61,8 +62,6 @@ impl Work {
     pub(crate) fn new(operation: &Operation, face: &Face) -> Self {
         let progress = &operation.progress;
         let is_final = operation.status.is_final();
-        let ended = operation.ended.unwrap_or(face.now);
-        let seconds = operation.started.map(|started| ended.as_second().saturating_sub(started.as_second()));
         let moves_data = operation.kind == OperationKind::Backup && !operation.unchanged;
         let mut destinations: Vec<Place> = operation.destinations.iter().map(Place::of).collect();
         if destinations.is_empty() {
@@ -87,7 +86,7 @@ impl Work {
             mark: state::of_operation(operation),
             when: face.moment(operation.ended.or(operation.started).unwrap_or(operation.created)),
             started: operation.started.map(|started| face.moment(started)),
-            took: seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(length).unwrap_or_default(),
+            took: operation.started.map(|_| lasting(lasted(operation, face.now))).unwrap_or_default(),
             read: if moves_data { size(progress.bytes_read) } else { String::new() },
             stored: if moves_data { size(progress.bytes_stored) } else { String::new() },
             error: operation.error.clone(),
@@ -99,6 +98,22 @@ impl Work {
             is_final,
             delays: !is_final && operation.kind == OperationKind::Backup && operation.task.is_some(),
         }
+    }
+}
+
+/// Returns how long an operation took, or has taken by now, in milliseconds.
+pub(crate) fn lasted(operation: &Operation, now: Timestamp) -> u64 {
+    let ended = operation.ended.unwrap_or(now);
+    let span = operation.started.map_or(0, |started| ended.as_millisecond() - started.as_millisecond());
+    u64::try_from(span).unwrap_or(0)
+}
+
+/// Writes a length of time in milliseconds; what is short with a digit behind the point.
+pub(crate) fn lasting(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        _ => length(milliseconds / 1000),
     }
 }
 

@@ -1,14 +1,13 @@
 //! Two private MariaDB servers, as the conformance suite wants them.
 
 use crate::bench::{PASSWORD, host, source};
-use crate::conformance::{Bench, Load};
+use crate::conformance::{Bench, Load, Movers};
 use larder_engines::Host;
 use larder_model::{EngineKind, Source};
-use larder_testbed::{MariaDb, wait_until};
+use larder_testbed::MariaDb;
 use std::cell::{OnceCell, RefCell};
 use std::io::Write;
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 /// The servers; the second one is started when it is first wanted.
 pub(crate) struct Servers {
@@ -63,29 +62,6 @@ fn with_administrator(server: MariaDb) -> MariaDb {
 
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
-}
-
-/// Moves money between accounts all the time; the sum stays.
-struct Movers<'a> {
-    servers: &'a Servers,
-    name: String,
-    child: Child,
-}
-
-impl Load for Movers<'_> {
-    fn await_progress(&self) {
-        let moved =
-            || self.servers.within(&self.name, "SELECT COUNT(*) FROM moves").trim().parse::<u64>().unwrap();
-        let wanted = moved() + 50;
-        wait_until("the load", Duration::from_secs(60), || (moved() >= wanted).then_some(()));
-    }
-}
-
-impl Drop for Movers<'_> {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Bench for Servers {
@@ -177,7 +153,9 @@ impl Bench for Servers {
         let mut child = client.spawn().unwrap();
         child.stdin.as_mut().unwrap().write_all(moves.as_bytes()).unwrap();
         drop(child.stdin.take());
-        Box::new(Movers { servers: self, name: name.to_owned(), child })
+        let name = name.to_owned();
+        let moved = move || self.within(&name, "SELECT COUNT(*) FROM moves").trim().parse().unwrap();
+        Box::new(Movers::new(child, moved))
     }
 
     fn broken_by_load(&self, source: &Source, name: &str) -> Option<String> {

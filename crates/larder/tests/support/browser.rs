@@ -80,7 +80,7 @@ impl Browser {
     }
 
     /// Asks what only Chromium understands.
-    async fn command(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn command(&self, path: &str, body: Value) -> Value {
         let url = format!("{}/session/{}/{path}", self.address, self.session);
         let answer = tokio::task::spawn_blocking(move || {
             let text = ureq::post(url)

@@ -20,6 +20,17 @@ impl Service {
         self.core.operations.ended_backups(database, most)
     }
 
+    /// Says of each of these backups whether it was found equal when it was restored and compared; `None` where it was not.
+    #[must_use]
+    pub fn proofs(&self, backups: &[Operation]) -> Vec<Option<bool>> {
+        let catalog = self.core.catalog();
+        let proof = |operation: &Operation| {
+            let ids = operation.destinations.iter().filter_map(|outcome| outcome.backup.as_ref());
+            ids.filter_map(|id| catalog.verified.get(id).copied()).reduce(|all, equal| all && equal)
+        };
+        backups.iter().map(proof).collect()
+    }
+
     /// Lists the bytes that backups added at all destinations since a moment, as far as the history reaches, each with
     /// the beginning of the quarter of an hour in which they ended; those without any are left out.
     #[must_use]

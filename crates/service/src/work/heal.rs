@@ -42,7 +42,7 @@ pub(crate) fn apply(
 ) {
     let mut all: Vec<&Found> = Vec::new();
     for found in members.iter().flat_map(|member| member.before) {
-        let is_meant = order.site.is_ours(found) && retain::is_of(found, task);
+        let is_meant = order.site.is_ours(found) && found.mark.is_of(task);
         if is_meant && !holds(&all, found) {
             all.push(found);
         }

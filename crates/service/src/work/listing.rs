@@ -3,11 +3,11 @@
 use crate::core::Core;
 use crate::destination::Destination;
 use crate::error::ServiceError;
-use crate::work::vault::{Found, Vault};
-use crate::work::{places, site};
-use jiff::Timestamp;
-use larder_engines::Engines;
-use larder_model::{BackupId, BackupQuality, Cancel, Database, RestorePoint};
+use crate::work::sightings::Sighting;
+use crate::work::vault::Vault;
+use crate::work::{Place, Site, places, site};
+use larder_model::{BackupId, Cancel, Database, RestorePoint};
+use larder_repository::{Id, ObjectKind, RepositoryError};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,55 +25,75 @@ pub(crate) async fn restore_points(
     let verified: HashMap<BackupId, bool> = core.catalog().verified.clone();
     let listed = tokio::task::spawn_blocking(move || {
         let mut points = Vec::new();
-        for place in &places {
-            let vault = site.open(place, &database)?;
-            // A backup whose description is broken is logged, and does not hide the others.
-            for found in vault.readable_snapshots(&site, &Cancel::new())?.0 {
-                points.push(point(&site.engines, &vault, &database, &found, &verified));
-            }
+        for its in at_each(&places, |place| points_at(&site, place, &database, &verified)) {
+            points.append(&mut its?);
         }
         points.sort_by_key(|point| std::cmp::Reverse(point.time));
         Ok(points)
     });
-    listed.await.map_err(|error| {
-        ServiceError::conflict(format!(
-            "listing backups ended by a fault of the program: {error}; please report it"
-        ))
-    })?
+    listed.await.map_err(|error| fault(&error.to_string()))?
 }
 
-/// Shows one snapshot as lists do.
-pub(crate) fn point(
-    engines: &Engines,
-    vault: &Vault,
-    database: &Database,
-    found: &Found,
-    verified: &HashMap<BackupId, bool>,
-) -> RestorePoint {
-    let snapshot = &found.snapshot;
-    let proved = found.quality == BackupQuality::Good && verified.get(&snapshot.id) == Some(&true);
-    let summary = snapshot.summary.as_ref();
-    let (recoverable_from, recoverable_until) = recoverable(engines, found).unzip();
-    RestorePoint {
-        id: snapshot.id.clone(),
-        database: database.name.clone(),
-        engine: found.mark.engine,
-        destination: vault.place.destination.name.clone(),
-        time: snapshot.time,
-        kind: found.mark.kind,
-        quality: if proved { BackupQuality::Verified } else { found.quality },
-        size_bytes: summary.map_or(0, |summary| summary.total_bytes_processed),
-        files: summary.map_or(0, |summary| summary.total_files_processed),
-        operation: found.mark.operation,
-        periodicities: found.mark.periodicities.iter().copied().collect(),
-        recoverable_from,
-        recoverable_until,
+/// Makes the error of a list that a fault of the program ended.
+pub(crate) fn fault(cause: &str) -> ServiceError {
+    ServiceError::conflict(format!(
+        "listing backups ended by a fault of the program: {cause}; please report it"
+    ))
+}
+
+/// Asks every destination at the same time; the answers are in the order of the places.
+pub(crate) fn at_each<T: Send>(
+    places: &[Place],
+    ask: impl Fn(&Place) -> Result<T, ServiceError> + Sync,
+) -> Vec<Result<T, ServiceError>> {
+    if let [only] = places {
+        return vec![ask(only)];
     }
+    let ask = &ask;
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = places.iter().map(|place| scope.spawn(move || ask(place))).collect();
+        let ended = asked.into_iter().map(|thread| thread.join());
+        ended.map(|answer| answer.unwrap_or_else(|_| Err(fault("a thread of it broke off")))).collect()
+    })
 }
 
-/// Says between which moments a restore of a backup can end anywhere.
-fn recoverable(engines: &Engines, found: &Found) -> Option<(Timestamp, Timestamp)> {
-    let engine = engines.get(found.mark.engine?);
-    // What the others report need not be read for that: there may be thousands of backups with thousands of tables.
-    engine.capabilities().point_in_time.then(|| engine.recoverable(&found.note().report))?
+fn points_at(
+    site: &Site,
+    place: &Place,
+    database: &Database,
+    verified: &HashMap<BackupId, bool>,
+) -> Result<Vec<RestorePoint>, ServiceError> {
+    let vault = site.open(place, database)?;
+    let (seen, broken) = vault.sightings(site, &Cancel::new())?;
+    // One whose description is broken does not hide the others.
+    broken.iter().for_each(|error| tracing::warn!("a backup is passed over: {error}"));
+    let name = &place.destination.name;
+    let point = |one: &Arc<Sighting>| one.point(name, database, site.quality(&one.id, &one.mark), verified);
+    Ok(seen.iter().map(point).collect())
+}
+
+impl Vault {
+    /// Lists what can be read of the backups, the newest first, and says why the others cannot. For showing and choosing
+    /// alone: what was seen before is not read again.
+    pub(crate) fn sightings(
+        &self,
+        site: &Site,
+        cancel: &Cancel,
+    ) -> Result<(Vec<Arc<Sighting>>, Vec<RepositoryError>), ServiceError> {
+        let there = self.repository.list(ObjectKind::Snapshot)?;
+        // A copy of a repository has its name, and may hold other backups.
+        let name = format!("{} {}", self.repository.id(), self.repository.describe());
+        let (mut all, unknown) = site.sightings.recall(&name, &there);
+        let sizes: HashMap<Id, u64> = unknown.iter().copied().collect();
+        let ids: Vec<Id> = unknown.iter().map(|(id, _)| *id).collect();
+        let mut read = Vec::with_capacity(ids.len());
+        let broken = self.repository.read_readable(&ids, cancel, &mut |id, snapshot| {
+            let size = sizes.get(id).copied().unwrap_or_default();
+            read.push(((*id, size), Arc::new(Sighting::of(&site.engines, &snapshot))));
+        })?;
+        site.sightings.keep(&name, &read);
+        all.extend(read.into_iter().map(|(_, sighting)| sighting));
+        all.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| b.id.cmp(&a.id)));
+        Ok((all, broken))
+    }
 }

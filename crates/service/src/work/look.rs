@@ -6,9 +6,10 @@ use crate::contents::{
 };
 use crate::error::ServiceError;
 use crate::request::BackupChoice;
-use crate::work::listing::point;
+use crate::work::sightings::Sighting;
 use crate::work::vault::{Found, Vault, choose};
 use crate::work::{Place, Site};
+use jiff::Timestamp;
 use larder_engines::{BackupReport, Measure, measures};
 use larder_model::{BackupId, BackupPath, Cancel, Counters, Database, EntryKind, RestorePoint};
 use larder_repository::{Browser, Listed, RepositoryError};
@@ -90,18 +91,33 @@ impl Look {
             let vault = vaults.get(*number)?;
             Some(Open {
                 browser: browser.beside(&found.snapshot),
-                point: point(&self.site.engines, vault, &self.database, found, &self.verified),
+                point: found.point(
+                    &self.site.engines,
+                    &vault.place.destination.name,
+                    &self.database,
+                    &self.verified,
+                ),
                 report: found.note().report,
             })
         });
         Ok(opened.collect())
     }
 
-    /// Lists what a choice can mean: of one that is named only that is read, since there may be thousands.
+    /// Lists what a choice can mean. Only that is read, since there may be thousands: of one that is not named, which it
+    /// is is known from lists that were made before.
     fn found(&self, vault: &Vault, choice: &BackupChoice) -> Result<Vec<Found>, ServiceError> {
-        match choice {
-            BackupChoice::Id(id) => vault.snapshots_called(&self.site, id, &self.cancel),
-            _ => Ok(vault.readable_snapshots(&self.site, &self.cancel)?.0),
+        let until = match choice {
+            BackupChoice::Id(id) => return vault.snapshots_called(&self.site, id, &self.cancel),
+            BackupChoice::Latest => Timestamp::MAX,
+            BackupChoice::AtOrBefore(until) => *until,
+        };
+        let (seen, _) = vault.sightings(&self.site, &self.cancel)?;
+        let good = |one: &Sighting| self.site.quality(&one.id, &one.mark).is_good();
+        let Some(one) = seen.iter().find(|one| one.time <= until && good(one)) else { return Ok(Vec::new()) };
+        match vault.snapshots_called(&self.site, &one.id.0, &self.cancel) {
+            Ok(found) => Ok(found),
+            // It was damaged since: the one before it may do.
+            Err(_) => Ok(vault.readable_snapshots(&self.site, &self.cancel)?.0),
         }
     }
 

@@ -82,6 +82,17 @@ impl Mark {
         mark
     }
 
+    /// Says whether a backup was made by a task. Names change and numbers do not; what has no number was made before tasks
+    /// had one.
+    pub(crate) fn is_of(&self, (uid, name): (TaskUid, &str)) -> bool {
+        self.task_uid.map_or_else(|| self.task.as_deref() == Some(name), |its| its == uid)
+    }
+
+    /// Says whether a backup was made by the installation of this name.
+    pub(crate) fn is_by(&self, identifier: &str) -> bool {
+        self.larder && self.identifier.as_deref() == Some(identifier)
+    }
+
     /// Says how good the backup is, as far as the snapshot itself tells.
     pub(crate) const fn quality(&self) -> BackupQuality {
         match (self.incomplete, self.suspicious) {

@@ -22,10 +22,11 @@ pub(crate) mod restore;
 mod retain;
 mod script;
 mod shrink;
+pub(crate) mod sightings;
 mod sink;
 mod throttle;
 pub(crate) mod trial;
-mod vault;
+pub(crate) mod vault;
 mod verify;
 mod waiting;
 
@@ -43,6 +44,7 @@ use crate::operations::Live;
 use crate::plan::Plan;
 use crate::request::RestorePlace;
 use crate::retention::Policy;
+use crate::work::sightings::Sightings;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use larder_engines::Engines;
@@ -62,6 +64,7 @@ pub(crate) struct Site {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ring: KeyRing,
     pub(crate) connections: Connections,
+    pub(crate) sightings: Sightings,
     pub(crate) hostname: String,
     pub(crate) username: String,
     pub(crate) identifier: String,
@@ -245,6 +248,7 @@ pub(crate) fn site(core: &Core) -> Site {
         clock: Arc::clone(&core.clock),
         ring: core.ring.clone(),
         connections: core.connections.clone(),
+        sightings: core.sightings.clone(),
         hostname: core.settings.hostname.clone(),
         username: core.settings.username.clone(),
         identifier: core.settings.identifier.clone(),

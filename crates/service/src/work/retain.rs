@@ -2,9 +2,11 @@
 
 use crate::identity::TaskUid;
 use crate::retention::{Candidate, Policy, removable};
+use crate::work::mark::Mark;
 use crate::work::vault::{Found, Vault};
 use crate::work::{Order, free};
-use larder_model::{BackupId, Counters};
+use jiff::Timestamp;
+use larder_model::{BackupId, BackupQuality, Counters};
 
 /// What came of it at one destination.
 #[derive(Debug, Default)]
@@ -63,20 +65,18 @@ pub(crate) fn apply(
 
 /// Returns what a policy may speak about: a backup of this task, made by this installation.
 pub(crate) fn candidate(found: &Found) -> Candidate {
+    candidate_of(&found.snapshot.id, found.snapshot.time, found.quality, &found.mark)
+}
+
+pub(crate) fn candidate_of(id: &BackupId, time: Timestamp, quality: BackupQuality, mark: &Mark) -> Candidate {
     Candidate {
-        id: found.snapshot.id.clone(),
-        time: found.snapshot.time,
-        good: found.quality.is_good(),
-        periodicities: found.mark.periodicities.clone(),
+        id: id.clone(),
+        time,
+        good: quality.is_good(),
+        periodicities: mark.periodicities.clone(),
         // Every snapshot is whole: what an incremental one has in common with others is shared, not referred to.
         needs: None,
     }
-}
-
-/// Says whether a backup was made by a task. Names change and numbers do not; what has no number was made before tasks
-/// had one.
-pub(crate) fn is_of(found: &Found, (uid, name): (TaskUid, &str)) -> bool {
-    found.mark.task_uid.map_or_else(|| found.mark.task.as_deref() == Some(name), |its| its == uid)
 }
 
 /// Returns what it removed, and whether another installation writes to the same repository.
@@ -88,7 +88,7 @@ fn remove(
 ) -> Result<(Vec<BackupId>, bool), crate::error::ServiceError> {
     let found = vault.snapshots(&order.site)?;
     let others = !vault.others.is_empty() || found.iter().any(|found| order.site.is_others(found));
-    let ours = found.iter().filter(|found| order.site.is_ours(found) && is_of(found, task));
+    let ours = found.iter().filter(|found| order.site.is_ours(found) && found.mark.is_of(task));
     let candidates: Vec<Candidate> = ours.map(candidate).collect();
     let removable = removable(&candidates, policy, order.site.clock.now());
     if !removable.is_empty() {

@@ -301,9 +301,13 @@ impl Site {
 
     fn judge(&self, snapshot: Snapshot) -> Found {
         let mark = Mark::of(&snapshot);
-        let quality =
-            if self.suspicious.contains(&snapshot.id) { BackupQuality::Suspicious } else { mark.quality() };
+        let quality = self.quality(&snapshot.id, &mark);
         Found { snapshot, mark, quality }
+    }
+
+    /// Says how good a backup is, as far as its snapshot and comparisons since tell.
+    pub(crate) fn quality(&self, backup: &BackupId, mark: &Mark) -> BackupQuality {
+        if self.suspicious.contains(backup) { BackupQuality::Suspicious } else { mark.quality() }
     }
 
     /// Says whether a snapshot is a backup that another installation made.
@@ -314,7 +318,7 @@ impl Site {
 
     /// Says whether a snapshot is a backup that this installation made.
     pub(crate) fn is_ours(&self, found: &Found) -> bool {
-        found.mark.larder && found.mark.identifier.as_deref() == Some(self.identifier.as_str())
+        found.mark.is_by(&self.identifier)
     }
 }
 

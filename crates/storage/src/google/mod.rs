@@ -1,13 +1,14 @@
 //! A bucket of Google Cloud Storage as a destination, by its JSON interface.
 
 mod bucket;
+mod listing;
 mod objects;
 mod refusal;
 mod token;
 mod upload;
 
 use crate::error::{StorageError, StorageErrorKind};
-use crate::http::{Attempt, Client, encode};
+use crate::http::{Attempt, Client};
 use crate::prefix::Prefix;
 use crate::storage::{Capabilities, ObjectInfo, Storage};
 use crate::{path, range};
@@ -17,13 +18,14 @@ use bytes::Bytes;
 use http::Method;
 use http::header::RANGE;
 use larder_model::task::{GoogleCloudSettings, GoogleStorageClass};
+use listing::Asked;
 pub(crate) use objects::GoogleObjects;
 use serde::Deserialize;
 use std::ops::Range;
 use upload::Manner;
 
-/// A page of a listing is at most so large: 1,000 objects with names of a kilobyte.
-const PAGE_AT_MOST: u64 = 16 << 20;
+/// The description of one object is at most so large.
+const DESCRIPTION_AT_MOST: u64 = 16 << 20;
 /// An object is at most so large.
 const OBJECT_AT_MOST: u64 = 4 << 30;
 
@@ -36,17 +38,6 @@ pub(crate) struct GoogleCloud {
     bucket: Bucket,
     prefix: Prefix,
     class: Option<GoogleStorageClass>,
-}
-
-/// One page of a listing.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    #[serde(default)]
-    items: Vec<Item>,
-    next_page_token: Option<String>,
-    /// What every listing says of itself, so that another JSON is not taken for an empty one.
-    kind: String,
 }
 
 /// One object. Its size is a number written as text.
@@ -83,7 +74,7 @@ impl GoogleCloud {
     async fn size(&self, attempt: &Attempt<'_>) -> Result<u64, StorageError> {
         let target = self.bucket.object(&self.prefix.name(attempt.path), "fields=name,size");
         let answer = self.bucket.ask(attempt, Method::GET, &target, &[], Bytes::new()).await?;
-        let body = answer.bytes(attempt, PAGE_AT_MOST).await?;
+        let body = answer.bytes(attempt, DESCRIPTION_AT_MOST).await?;
         let item: Option<Item> = serde_json::from_slice(&body).ok();
         item.and_then(|item| item.size.parse().ok())
             .ok_or_else(|| attempt.failure(StorageErrorKind::Other, "the server did not say how large it is"))
@@ -184,47 +175,21 @@ impl Storage for GoogleCloud {
         let damaged = |cause: &str| attempt.failure(StorageErrorKind::Damaged, cause);
         let below = self.prefix.below(folder);
         let mut objects = Vec::new();
-        let mut token: Option<String> = None;
+        let mut page: Option<String> = None;
         loop {
-            let mut query = "maxResults=1000&fields=kind,nextPageToken,items(name,size)".to_owned();
-            if !below.is_empty() {
-                query.push_str(&format!("&prefix={}", encode(&below)));
-            }
-            if let Some(token) = &token {
-                query.push_str(&format!("&pageToken={}", encode(token)));
-            }
-            let target = self.bucket.objects(&query);
-            let answer = match self.bucket.ask(&attempt, Method::GET, &target, &[], Bytes::new()).await {
-                // A bucket that is not there has no empty listing.
-                Err(refused) if refused.error.is_not_found() => {
-                    let cause = format!("there is no bucket '{}': {}", self.bucket.name, refused.error.cause);
-                    return Err(attempt.invalid(cause));
-                }
-                answer => answer?,
-            };
-            let body = answer.bytes(&attempt, PAGE_AT_MOST).await?;
-            let page: Page =
-                serde_json::from_slice(&body).map_err(|_| damaged("the listing cannot be read"))?;
-            if page.kind != "storage#objects" {
-                return Err(damaged("the server sent something else than a listing"));
-            }
-            for item in page.items {
+            let asked = Asked { prefix: &below, fields: "name,size", page: page.as_deref() };
+            let (items, following) = self.bucket.page::<Item>(&attempt, asked).await?;
+            for item in items {
                 let size_bytes =
                     item.size.parse().map_err(|_| damaged("the listing has a size that is none"))?;
                 if let Some(path) = self.prefix.path(&item.name) {
                     objects.push(ObjectInfo { path: path.to_owned(), size_bytes });
                 }
             }
-            let next = page.next_page_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(objects);
-            }
-            if next == token {
-                return Err(damaged(
-                    "the listing does not come to an end: the server named the same page again",
-                ));
-            }
-            token = next;
+            page = match following {
+                Some(following) => Some(following),
+                None => return Ok(objects),
+            };
         }
     }
 

@@ -1,6 +1,7 @@
 //! A bucket with objects of somebody's own.
 
 use super::GoogleCloud;
+use super::listing::Asked;
 use super::upload::Outcome;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::http::{Attempt, Client, encode};
@@ -20,8 +21,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A page of a listing is at most so large: 1,000 objects with some kilobytes of words about each.
-const PAGE_AT_MOST: u64 = 64 << 20;
+/// The description of one object is at most so large.
+const DESCRIPTION_AT_MOST: u64 = 16 << 20;
 
 /// How often a part may bring nothing forward.
 const STUMBLES: u32 = 3;
@@ -37,16 +38,6 @@ const NAMES: [(&str, &str); 5] = [
 
 /// What is asked of each object.
 const FIELDS: &str = "name,size,generation,metageneration,updated,contentType,cacheControl,contentDisposition,contentEncoding,contentLanguage,metadata";
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    #[serde(default)]
-    items: Vec<Item>,
-    next_page_token: Option<String>,
-    /// What every listing says of itself, so that another JSON is not taken for an empty one.
-    kind: String,
-}
 
 /// One object. Its size is a number written as text.
 #[derive(Deserialize)]
@@ -130,7 +121,7 @@ impl GoogleObjects {
     async fn look(&self, attempt: &Attempt<'_>) -> Result<ObjectHead, StorageError> {
         let target = self.google.bucket.object(attempt.path, &format!("fields={FIELDS}"));
         let answer = self.google.bucket.ask(attempt, Method::GET, &target, &[], Bytes::new()).await?;
-        let body = answer.bytes(attempt, PAGE_AT_MOST).await?;
+        let body = answer.bytes(attempt, DESCRIPTION_AT_MOST).await?;
         let head = serde_json::from_slice::<Item>(&body).ok().and_then(Item::head);
         head.ok_or_else(|| attempt.failure(StorageErrorKind::Damaged, "the server did not describe it"))
     }
@@ -161,38 +152,14 @@ impl ObjectStore for GoogleObjects {
     async fn page(&self, prefix: &str, next: Option<&str>) -> Result<ObjectPage, StorageError> {
         let attempt = self.attempt("list", prefix);
         let damaged = |cause: &str| attempt.failure(StorageErrorKind::Damaged, cause);
-        let mut query = format!("maxResults=1000&fields=kind,nextPageToken,items({FIELDS})");
-        if !prefix.is_empty() {
-            query.push_str(&format!("&prefix={}", encode(prefix)));
-        }
-        if let Some(next) = next {
-            query.push_str(&format!("&pageToken={}", encode(next)));
-        }
-        let target = self.google.bucket.objects(&query);
-        let answer = match self.google.bucket.ask(&attempt, Method::GET, &target, &[], Bytes::new()).await {
-            // A bucket that is not there has no empty listing.
-            Err(refused) if refused.error.is_not_found() => {
-                let cause =
-                    format!("there is no bucket '{}': {}", self.google.bucket.name, refused.error.cause);
-                return Err(attempt.invalid(cause));
-            }
-            answer => answer?,
-        };
-        let body = answer.bytes(&attempt, PAGE_AT_MOST).await?;
-        let page: Page = serde_json::from_slice(&body).map_err(|_| damaged("the listing cannot be read"))?;
-        if page.kind != "storage#objects" {
-            return Err(damaged("the server sent something else than a listing"));
-        }
-        let heads: Option<Vec<ObjectHead>> = page.items.into_iter().map(Item::head).collect();
+        let asked = Asked { prefix, fields: FIELDS, page: next };
+        let (items, next) = self.google.bucket.page::<Item>(&attempt, asked).await?;
+        let heads: Option<Vec<ObjectHead>> = items.into_iter().map(Item::head).collect();
         let objects = heads.ok_or_else(|| damaged("the listing has a size that is none"))?;
         if objects.iter().any(|object| !object.key.starts_with(prefix)) {
             return Err(damaged("the server listed what was not asked for"));
         }
-        let following = page.next_page_token.filter(|token| !token.is_empty());
-        if following.is_some() && following.as_deref() == next {
-            return Err(damaged("the listing does not come to an end: the server named the same page again"));
-        }
-        Ok(ObjectPage { objects, next: following })
+        Ok(ObjectPage { objects, next })
     }
 
     async fn open(&self, listed: &ObjectHead) -> Result<OpenObject, StorageError> {

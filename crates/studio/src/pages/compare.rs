@@ -9,7 +9,7 @@ use crate::state::{self, Mark};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use larder_model::RestorePoint;
-use larder_model::human::size;
+use larder_model::human::{grouped, size};
 use larder_service::{
     BackupChoice, BackupDifference, ChangeCount, ChangeKind, ChangedEntry, ComparedMeasure, Section,
     ServiceError, StoredEntry, StoredKind,
@@ -261,7 +261,7 @@ impl Count {
 
 impl Counted {
     fn of(measure: &ComparedMeasure) -> Self {
-        let number = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
+        let number = |count: Option<u64>| count.map(grouped).unwrap_or_default();
         let mark = match (measure.change, measure.count_before, measure.count_after) {
             (None, ..) => Mark { shape: "good", word: "same" },
             (Some(ChangeKind::Changed), before, after) if before == after => {

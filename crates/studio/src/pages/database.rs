@@ -5,12 +5,14 @@ use crate::answer::{Page, page};
 use crate::face::{Face, Moment};
 use crate::frame::{Frame, Here};
 use crate::plot::bars::{self, Bar};
+use crate::sentences::schedule;
 use crate::state::{self, Mark};
-use crate::words::Work;
+use crate::words::{Work, lasted, lasting};
 use askama::Template;
 use axum::extract::{Path, State};
-use larder_model::human::{length, size};
-use larder_model::{Operation, PeriodicBackupConfiguration};
+use axum::response::Html;
+use larder_model::Operation;
+use larder_model::human::size;
 use larder_service::{Decision, OperationFilter, TaskView};
 
 /// How many backups the plots show.
@@ -69,6 +71,12 @@ pub(super) async fn show(State(studio): State<Studio>, Path(name): Path<String>)
     };
     let operations = studio.service.operations(&filter);
     let backups = studio.service.ended_backups(&view.database.name, PLOTTED);
+    let proofs = studio.service.proofs(&backups);
+    let marked = |(backup, proof)| {
+        let mark = state::of_backup(&backup, proof);
+        (backup, mark)
+    };
+    let backups: Vec<(Operation, Mark)> = backups.into_iter().zip(proofs).map(marked).collect();
     let mut decisions = Vec::new();
     for task in &view.tasks {
         // A task that went away in this moment has nothing to tell.
@@ -87,12 +95,18 @@ pub(super) async fn show(State(studio): State<Studio>, Path(name): Path<String>)
         running: view.running,
         tasks: view.tasks.iter().map(|task| told_task(task, &face)).collect(),
         stored: plot(&backups, &face, "bytes added", |operation| operation.progress.bytes_stored, size),
-        took: plot(&backups, &face, "duration", milliseconds, lasting),
+        took: plot(&backups, &face, "duration", |operation| lasted(operation, face.now), lasting),
         operations: operations.iter().map(|operation| Work::new(operation, &face)).collect(),
         decisions: decisions.iter().take(DECISIONS * 2).map(|one| told(one, &face)).collect(),
         destinations: view.destinations.into_iter().map(|one| (one.name, one.address)).collect(),
         name,
     })
+}
+
+/// The strip of a database with its words, for those who point at it.
+pub(super) async fn strip(State(studio): State<Studio>, Path(name): Path<String>) -> Page {
+    let view = studio.service.database(&name).map_err(|error| studio.trouble(error))?;
+    Ok(Html(studio.told_strip(&view, &studio.face())))
 }
 
 fn told_task(view: &TaskView, face: &Face) -> Task {
@@ -108,18 +122,6 @@ fn told_task(view: &TaskView, face: &Face) -> Task {
     }
 }
 
-/// Says when a task runs, as it was written: `full 0 2 * * *, incremental 0 * * * *`.
-pub(super) fn schedule(task: &PeriodicBackupConfiguration) -> String {
-    let both = [("full", &task.full_backup_frequency), ("incremental", &task.incremental_backup_frequency)];
-    let crons = both.iter().filter_map(|(kind, cron)| {
-        let cron = cron.as_deref().filter(|cron| !cron.trim().is_empty())?;
-        Some(format!("{kind} {cron}"))
-    });
-    let more = task.schedules.iter().map(|entry| format!("{} {}", entry.backup, entry.when));
-    let all: Vec<String> = crons.chain(more).collect();
-    if all.is_empty() { "only when asked for".to_owned() } else { all.join(", ") }
-}
-
 fn told(decision: &Decision, face: &Face) -> Told {
     Told {
         at: face.moment(decision.at),
@@ -129,34 +131,18 @@ fn told(decision: &Decision, face: &Face) -> Told {
     }
 }
 
-fn milliseconds(operation: &Operation) -> u64 {
-    let both = operation.started.zip(operation.ended);
-    let span = both.map_or(0, |(started, ended)| ended.as_millisecond() - started.as_millisecond());
-    u64::try_from(span).unwrap_or(0)
-}
-
-/// Writes a length of time; what is short with a digit behind the point.
-fn lasting(milliseconds: u64) -> String {
-    match milliseconds {
-        0..1_000 => format!("{milliseconds} ms"),
-        1_000..10_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
-        _ => length(milliseconds / 1000),
-    }
-}
-
 /// Draws a value of the last backups; `None` where there are none.
 fn plot(
-    backups: &[Operation],
+    backups: &[(Operation, Mark)],
     face: &Face,
     about: &str,
     value: impl Fn(&Operation) -> u64,
     words: impl Fn(u64) -> String,
 ) -> Option<String> {
-    let most = backups.iter().map(&value).max()?;
+    let most = backups.iter().map(|(operation, _)| value(operation)).max()?;
     let bars: Vec<Bar> = backups
         .iter()
-        .map(|operation| {
-            let mark = state::of_operation(operation);
+        .map(|(operation, mark)| {
             let when = face.short(operation.started.unwrap_or(operation.created));
             let kind = operation.backup_kind.map_or(String::new(), |kind| format!(" {kind}"));
             Bar {

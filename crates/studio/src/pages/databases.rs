@@ -4,7 +4,6 @@ use crate::Studio;
 use crate::answer::{Page, page};
 use crate::face::Moment;
 use crate::frame::{Frame, Here};
-use crate::plot::strip;
 use crate::state::{self, Mark, urgency};
 use askama::Template;
 use axum::extract::{Query, State};
@@ -94,7 +93,7 @@ pub(super) async fn show(State(studio): State<Studio>, Query(asked): Query<Asked
         locator: view.database.locator.clone(),
         mark: state::of_health(view.health),
         reason: (urgency(view.health) < 4).then(|| view.reason.clone()),
-        strip: strip::draw(&studio.service.ended_backups(&view.database.name, strip::BACKUPS)),
+        strip: studio.strip(view, &face),
         last_good: view.last_good_backup.as_ref().map(|backup| face.moment(backup.time)),
         next: view.next_run.as_ref().map(|run| (face.moment(run.begins), run.kind.to_string())),
     };

@@ -9,14 +9,16 @@ use askama::Template;
 use axum::extract::State;
 use jiff::Timestamp;
 use larder_model::task::{BackupConfiguration, DestinationSettings, read};
-use larder_service::{DestinationTest, ServiceError};
+use larder_service::{DestinationStatus, DestinationTest, ServiceError};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 struct Row {
     address: String,
     name: String,
-    databases: Vec<String>,
+    databases: usize,
+    /// The server-wide tasks that write there; their editors try it.
+    tasks: BTreeSet<String>,
     last: Option<Moment>,
     error: Option<String>,
     mark: Mark,
@@ -25,7 +27,8 @@ struct Row {
 #[derive(Default)]
 struct Gathered {
     name: String,
-    databases: Vec<String>,
+    databases: usize,
+    tasks: BTreeSet<String>,
     last: Option<Timestamp>,
     error: Option<String>,
 }
@@ -47,13 +50,15 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
             let root = root.trim_end_matches('/');
             let its = all.entry(if root.is_empty() { "/".to_owned() } else { root.to_owned() }).or_default();
             its.name.clone_from(&destination.name);
-            its.databases.push(name.to_owned());
-            for status in view.tasks.iter().flat_map(|task| &task.status.destinations) {
-                if status.address.as_deref() != Some(&destination.address) {
-                    continue;
+            its.databases += 1;
+            for task in &view.tasks {
+                let here =
+                    |status: &&DestinationStatus| status.address.as_deref() == Some(&destination.address);
+                for status in task.status.destinations.iter().filter(here) {
+                    its.tasks.extend(task.server_wide.clone());
+                    its.last = its.last.max(status.last_full_backup).max(status.last_incremental_backup);
+                    its.error = its.error.take().or_else(|| status.exception.clone());
                 }
-                its.last = its.last.max(status.last_full_backup).max(status.last_incremental_backup);
-                its.error = its.error.take().or_else(|| status.exception.clone());
             }
         }
     }
@@ -61,6 +66,7 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
         address,
         name: its.name,
         databases: its.databases,
+        tasks: its.tasks,
         last: its.last.map(|last| face.moment(last)),
         mark: match (&its.error, its.last) {
             (Some(_), _) => Mark { shape: "failed", word: "failed" },

@@ -4,12 +4,11 @@
 use crate::Studio;
 use crate::answer::{Page, page};
 use crate::plot::clock;
+use crate::sentences::{kept, moments};
 use askama::Template;
 use axum::extract::State;
 use jiff::tz::TimeZone;
-use larder_model::task::{DEFAULT_MINIMUM_BACKUPS, Keep, RetentionPolicy};
-use larder_model::{BackupId, PeriodicBackupConfiguration, ServerWideBackupConfiguration, human};
-use larder_schedule::When;
+use larder_model::{BackupId, BackupKind, PeriodicBackupConfiguration, ServerWideBackupConfiguration, human};
 use larder_service::retention::{Candidate, Policy, judge};
 use std::collections::BTreeSet;
 
@@ -108,26 +107,13 @@ impl Draft {
     }
 }
 
-/// Says each schedule in words.
+/// Says each moment in words, and the hours in which runs may begin.
 fn words(task: &PeriodicBackupConfiguration) -> Vec<(&'static str, String)> {
-    let said = |when: &str| match when.parse::<When>() {
-        Ok(When::Cron(cron)) => cron.describe(),
-        Ok(other) => other.to_string(),
-        // It was checked before; whatever it is, it is shown.
-        Err(_) => when.to_owned(),
+    let named = |(kind, when)| match kind {
+        BackupKind::Full => ("Full backup", when),
+        BackupKind::Incremental => ("Incremental backup", when),
     };
-    let both = [
-        ("Full backup", task.full_backup_frequency.as_deref()),
-        ("Incremental backup", task.incremental_backup_frequency.as_deref()),
-    ];
-    let crons = both
-        .into_iter()
-        .filter_map(|(kind, cron)| Some((kind, cron.filter(|cron| !cron.trim().is_empty())?)));
-    let more = task.schedules.iter().map(|entry| match entry.backup {
-        larder_model::BackupKind::Full => ("Full backup", entry.when.as_str()),
-        larder_model::BackupKind::Incremental => ("Incremental backup", entry.when.as_str()),
-    });
-    let mut all: Vec<(&str, String)> = crons.chain(more).map(|(kind, when)| (kind, said(when))).collect();
+    let mut all: Vec<(&str, String)> = moments(task).into_iter().map(named).collect();
     if let Some(window) = &task.backup_window {
         all.push(("Runs begin", format!("only from {} to {}", window.from, window.to)));
     }
@@ -138,67 +124,6 @@ fn words(task: &PeriodicBackupConfiguration) -> Vec<(&'static str, String)> {
 fn day(studio: &Studio, task: &ServerWideBackupConfiguration, zone: &TimeZone) -> String {
     let day = studio.service.day(task, zone);
     clock::draw(&day.own_minutes, &day.others)
-}
-
-/// Says what a policy keeps, one sentence for each rule.
-fn kept(task: &PeriodicBackupConfiguration) -> Vec<String> {
-    let rules = task.retention_policy.as_ref().map(rules).unwrap_or_default();
-    if rules.is_empty() {
-        return vec!["Every backup, for ever: nothing is removed.".to_owned()];
-    }
-    let minimum = task.minimum_backups_to_keep.unwrap_or(DEFAULT_MINIMUM_BACKUPS);
-    let mut sentences = rules;
-    sentences.push(format!(
-        "The newest {} in any case; and while the newest is not good, nothing is removed.",
-        human::count(usize::try_from(minimum).unwrap_or(usize::MAX), "good backup")
-    ));
-    sentences
-}
-
-fn rules(policy: &RetentionPolicy) -> Vec<String> {
-    if policy.disabled {
-        return Vec::new();
-    }
-    let mut rules = Vec::new();
-    if let Some(age) = policy.minimum_backup_age_to_keep {
-        rules.push(format!("Every backup younger than {}.", age_in_words(age)));
-    }
-    if let Some(count) = policy.keep_last.filter(|count| *count > 0) {
-        rules.push(format!("The last {count}."));
-    }
-    let units = [
-        ("hour", policy.keep_hourly),
-        ("day", policy.keep_daily),
-        ("week", policy.keep_weekly),
-        ("month", policy.keep_monthly),
-        ("year", policy.keep_yearly),
-    ];
-    for (unit, count) in units {
-        if let Some(count) = count.filter(|count| *count > 0) {
-            rules.push(match count {
-                1 => format!("The newest of the last {unit} that has one."),
-                _ => format!("The newest of each of the last {count} {unit}s that have one."),
-            });
-        }
-    }
-    for (periodicity, keep) in &policy.per_periodicity {
-        rules.push(match keep {
-            Keep::Count(count) => format!("Of those made as {periodicity:?}, the newest {count}."),
-            Keep::Age(age) => {
-                format!("Of those made as {periodicity:?}, every one younger than {}.", age_in_words(*age))
-            }
-        });
-    }
-    rules
-}
-
-fn age_in_words(age: larder_model::TimeSpan) -> String {
-    let seconds = age.to_duration().map_or(0, |age| age.as_secs());
-    if seconds.is_multiple_of(86_400) {
-        human::count(usize::try_from(seconds / 86_400).unwrap_or(usize::MAX), "day")
-    } else {
-        age.to_string()
-    }
 }
 
 /// Plays the coming runs through, and says what would be left of their backups.
@@ -227,48 +152,18 @@ fn played(
     let seconds = |from: jiff::Timestamp| u64::try_from(last.duration_since(from).as_secs()).unwrap_or(0);
     Some(format!(
         "After {} and {} of each database, {} would be left, the oldest of them {} old.",
-        human::length(seconds(*first)),
+        long(seconds(*first)),
         human::count(runs.len(), "run"),
         left.len(),
-        human::length(seconds(oldest))
+        long(seconds(oldest))
     ))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use larder_model::TimeSpan;
-
-    #[test]
-    fn a_policy_is_said_rule_by_rule() {
-        let mut task = PeriodicBackupConfiguration::default();
-        assert_eq!(kept(&task), ["Every backup, for ever: nothing is removed."]);
-        task.retention_policy = Some(RetentionPolicy {
-            minimum_backup_age_to_keep: Some(TimeSpan::from_days(14)),
-            keep_daily: Some(7),
-            keep_yearly: Some(1),
-            ..RetentionPolicy::default()
-        });
-        assert_eq!(
-            kept(&task),
-            [
-                "Every backup younger than 14 days.",
-                "The newest of each of the last 7 days that have one.",
-                "The newest of the last year that has one.",
-                "The newest 3 good backups in any case; and while the newest is not good, nothing is removed.",
-            ]
-        );
-    }
-
-    #[test]
-    fn schedules_are_said_in_words() {
-        let task = PeriodicBackupConfiguration {
-            full_backup_frequency: Some("0 2 * * 0".to_owned()),
-            incremental_backup_frequency: Some(" ".to_owned()),
-            ..PeriodicBackupConfiguration::default()
-        };
-        let said = words(&task);
-        assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].1.contains("02:00") && said[0].1.contains("Sunday"), "{said:?}");
+/// Writes a length of time in years where it is of several.
+fn long(seconds: u64) -> String {
+    const YEAR: u64 = 365 * 86_400;
+    match seconds {
+        seconds if seconds < 2 * YEAR => human::length(seconds),
+        _ => format!("{} years", (seconds + YEAR / 2) / YEAR),
     }
 }

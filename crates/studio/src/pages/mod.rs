@@ -11,6 +11,7 @@ mod operation;
 mod operations;
 mod overview;
 mod points;
+mod recovery;
 mod restore;
 mod retention;
 mod settings;
@@ -31,6 +32,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(studio: Studio) -> Router<S> {
         .route("/studio/databases", get(databases::show))
         .route("/studio/databases/{name}", get(database::show))
         .route("/studio/databases/{name}/points", get(points::show))
+        .route("/studio/databases/{name}/strip", get(database::strip))
         .route("/studio/databases/{name}/browse", get(browse::show))
         .route("/studio/databases/{name}/compare", get(compare::show))
         .route("/studio/databases/{name}/retention", get(retention::show))
@@ -48,7 +50,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(studio: Studio) -> Router<S> {
         .route("/studio/sources/{name}/rights", get(source::rights))
         .route("/studio/found-sources", get(sources::found))
         .route("/studio/settings", get(settings::show))
-        .route("/studio/recovery", get(settings::recovery))
+        .route("/studio/recovery", get(recovery::show))
         .route("/studio/restore", get(restore::show))
         .route("/studio/studio.css", get(assets::style))
         .route("/studio/studio.js", get(assets::script))

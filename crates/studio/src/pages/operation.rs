@@ -2,12 +2,12 @@
 
 use crate::Studio;
 use crate::answer::{Page, page};
-use crate::face::Moment;
+use crate::face::{Face, Moment};
 use crate::frame::{Frame, Here};
 use crate::words::Work;
 use askama::Template;
 use axum::extract::{Path, State};
-use larder_model::{OperationKind, OperationStatus};
+use larder_model::{Operation, OperationKind, OperationStatus};
 use larder_service::Verification;
 
 /// What was proved of a backup.
@@ -34,6 +34,8 @@ struct OperationPage {
     work: Work,
     asked: Moment,
     proof: Option<Proof>,
+    /// What is not lost, where it failed.
+    safe: Option<String>,
     /// A restore that went well can be followed by a proof of the backup.
     offers_proof: Option<String>,
 }
@@ -53,8 +55,27 @@ pub(super) async fn show(State(studio): State<Studio>, Path(id): Path<u64>) -> P
     page(&OperationPage {
         frame: studio.frame(Here::Operations, format!("{} of {}", work.what, work.database)),
         asked: face.moment(operation.created),
+        safe: safe(&studio, &operation, &face),
         proof,
         offers_proof: backup.filter(|_| done && provable).map(|backup| backup.to_string()),
         work,
+    })
+}
+
+/// Says what is still to be had where an operation did not come to its end.
+fn safe(studio: &Studio, operation: &Operation, face: &Face) -> Option<String> {
+    if !matches!(operation.status, OperationStatus::Faulted | OperationStatus::Canceled) {
+        return None;
+    }
+    let view = studio.service.database(operation.database.as_str()).ok()?;
+    Some(match view.last_good_backup {
+        Some(last) => {
+            let made = face.moment(last.time);
+            format!(
+                "What was stored before is as it was: the last good backup is of {} ({}).",
+                made.exact, made.words
+            )
+        }
+        None => "There is no good backup of this database yet.".to_owned(),
     })
 }

@@ -5,13 +5,14 @@ use crate::answer::{Page, page};
 use crate::face::{Face, Moment};
 use crate::frame::{Frame, Here};
 use crate::headline::{Headline, headline};
-use crate::plot::{bars, strip};
+use crate::plot::bars;
 use crate::state::{self, Mark, urgency};
 use askama::Template;
 use axum::extract::State;
 use jiff::ToSpan;
 use larder_model::human::size;
-use larder_service::DatabaseView;
+use larder_model::{OperationKind, OperationStatus};
+use larder_service::{DatabaseView, OperationFilter};
 use std::collections::HashMap;
 
 /// How many databases are shown with their strips; the others have a page of their own.
@@ -34,6 +35,8 @@ struct Overview {
     added: Option<String>,
     added_total: String,
     source_errors: Vec<(String, String)>,
+    /// The last restore that was compared: of which database, when, and its operation.
+    proof: Option<(String, Moment, u64)>,
 }
 
 struct Row {
@@ -61,15 +64,13 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
     let headline = headline(&overview);
     let next = studio.service.next_runs(None, NEXT_RUNS).unwrap_or_default();
     let (added, added_total) = added(&studio, &face);
+    let mut counts: Vec<_> = overview.databases.iter().filter(|(_, count)| *count > 0).copied().collect();
+    counts.sort_by_key(|(health, _)| urgency(*health));
     page(&Overview {
         frame: studio.frame(Here::Overview, headline.text.clone()),
         shape: state::of_health(headline.health).shape,
-        counts: overview
-            .databases
-            .iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(health, count)| (state::of_health(*health), *count))
-            .collect(),
+        counts: counts.into_iter().map(|(health, count)| (state::of_health(health), count)).collect(),
+        proof: proof(&studio, &face),
         hidden: views.len().saturating_sub(DATABASES),
         rows: views.iter().take(DATABASES).map(|view| row(view, &studio, &face)).collect(),
         next: next
@@ -91,13 +92,25 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
     })
 }
 
+/// Finds the last restore that was compared, and was equal.
+fn proof(studio: &Studio, face: &Face) -> Option<(String, Moment, u64)> {
+    let filter = OperationFilter {
+        kind: Some(OperationKind::Verify),
+        status: Some(OperationStatus::Completed),
+        limit: Some(1),
+        ..OperationFilter::default()
+    };
+    let last = studio.service.operations(&filter).pop()?;
+    Some((last.database.to_string(), face.moment(last.ended.unwrap_or(last.created)), last.id))
+}
+
 fn row(view: &DatabaseView, studio: &Studio, face: &Face) -> Row {
     Row {
         name: view.database.name.to_string(),
         engine: view.database.engine.as_str(),
         mark: state::of_health(view.health),
         reason: (urgency(view.health) < 4).then(|| view.reason.clone()),
-        strip: strip::draw(&studio.service.ended_backups(&view.database.name, strip::BACKUPS)),
+        strip: studio.strip(view, face),
         last_good: view.last_good_backup.as_ref().map(|backup| face.moment(backup.time)),
         next: view.next_run.as_ref().map(|run| face.moment(run.begins)),
     }

@@ -1,4 +1,4 @@
-//! What the administrator of the host decided, and the sheet that brings everything back.
+//! What the administrator of the host decided.
 
 use crate::Studio;
 use crate::answer::{Page, page};
@@ -48,38 +48,4 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
         ),
     ];
     page(&Settings { frame: studio.frame(Here::Settings, "Settings"), rows })
-}
-
-struct Kept {
-    database: String,
-    engine: &'static str,
-    addresses: Vec<String>,
-}
-
-#[derive(Template)]
-#[template(path = "recovery.html")]
-struct Recovery {
-    frame: Frame,
-    key_file: String,
-    identifier: String,
-    host: String,
-    databases: Vec<Kept>,
-}
-
-pub(super) async fn recovery(State(studio): State<Studio>) -> Page {
-    let settings = studio.service.settings();
-    let databases = studio.service.databases().into_iter().filter(|view| !view.destinations.is_empty());
-    page(&Recovery {
-        frame: studio.frame(Here::Settings, "Recovery sheet"),
-        key_file: studio.key_file.display().to_string(),
-        identifier: settings.identifier.clone(),
-        host: settings.hostname.clone(),
-        databases: databases
-            .map(|view| Kept {
-                database: view.database.name.to_string(),
-                engine: view.database.engine.as_str(),
-                addresses: view.destinations.into_iter().map(|one| one.address).collect(),
-            })
-            .collect(),
-    })
 }

@@ -4,11 +4,12 @@ use crate::Studio;
 use crate::answer::{Page, page};
 use crate::face::Moment;
 use crate::frame::{Frame, Here};
-use crate::pages::database::schedule;
+use crate::sentences::{retention, schedule};
 use askama::Template;
 use axum::extract::State;
 use larder_model::ServerWideBackupConfiguration;
-use larder_model::task::{BackupType, Keep, RetentionPolicy};
+use larder_model::human::count;
+use larder_model::task::BackupType;
 use larder_service::DatabaseView;
 
 struct Row {
@@ -25,6 +26,10 @@ struct Row {
     encrypted: bool,
     /// What a click on "Back up now" asks for.
     now: String,
+    /// What is asked before that.
+    all_now: String,
+    /// What resting means, in numbers.
+    rest: String,
     /// What a deletion means, in numbers.
     deletion: String,
 }
@@ -59,7 +64,7 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
             places: places(&task),
             covers,
             excluded: task.excluded_databases.join(", "),
-            kept: task.periodic.retention_policy.as_ref().map_or_else(|| "everything".to_owned(), kept),
+            kept: task.periodic.retention_policy.as_ref().map_or_else(|| "everything".to_owned(), retention),
             kind: match task.periodic.backup.backup_type {
                 BackupType::Backup => "backup",
                 BackupType::Snapshot => "snapshot",
@@ -67,12 +72,26 @@ pub(super) async fn show(State(studio): State<Studio>) -> Page {
             next: next.first().map(|run| (face.moment(run.begins), run.database.to_string())),
             encrypted: task.periodic.backup.is_encrypted(),
             now: serde_json::json!({ "Task": task.periodic.name }).to_string(),
+            all_now: match covers {
+                1 => format!("Back up the one database of {} now?", task.periodic.name),
+                _ => format!("Back up all {covers} databases of {} now?", task.periodic.name),
+            },
+            rest: format!("Disable {}? {} then not backed up by it.", task.periodic.name, those(covers)),
             deletion: deletion(&task, covers, &databases),
             name: task.periodic.name,
         }
     });
     let unprotected = databases.iter().filter(|view| view.tasks.is_empty()).count();
     page(&Tasks { frame: studio.frame(Here::Tasks, "Server-wide tasks"), rows: rows.collect(), unprotected })
+}
+
+/// Says what a task is for, to be followed by what becomes of it: `Its 3 databases are`.
+fn those(covers: usize) -> String {
+    match covers {
+        0 => "It covers no database, so none is".to_owned(),
+        1 => "Its database is".to_owned(),
+        _ => format!("Its {} are", count(covers, "database")),
+    }
 }
 
 /// Says what goes with a task, and what stays.
@@ -90,7 +109,8 @@ fn deletion(task: &ServerWideBackupConfiguration, covers: usize, databases: &[Da
         (all, more) => format!(" No task is left for {all} of them: {} and {more} more.", named.join(", ")),
     };
     format!(
-        "Delete the task {name}? Its {covers} databases are no longer backed up by it.{then} Its schedule, its rules of retention and the secrets of its destinations are forgotten. The backups that it made stay where they are."
+        "Delete the task {name}? {} no longer backed up by it.{then} Its schedule, its rules of retention and the secrets of its destinations are forgotten. The backups that it made stay where they are.",
+        those(covers)
     )
 }
 
@@ -104,27 +124,4 @@ fn places(task: &ServerWideBackupConfiguration) -> Vec<String> {
             block.place().map_or(kind.clone(), |place| format!("{kind}: {place}"))
         })
         .collect()
-}
-
-/// Says how long backups are kept.
-fn kept(policy: &RetentionPolicy) -> String {
-    if policy.disabled {
-        return "everything".to_owned();
-    }
-    let age = policy.minimum_backup_age_to_keep.map(|age| format!("younger than {age}"));
-    let counts = [
-        ("last", policy.keep_last),
-        ("hourly", policy.keep_hourly),
-        ("daily", policy.keep_daily),
-        ("weekly", policy.keep_weekly),
-        ("monthly", policy.keep_monthly),
-        ("yearly", policy.keep_yearly),
-    ];
-    let counts = counts.into_iter().filter_map(|(name, count)| count.map(|count| format!("{count} {name}")));
-    let per = policy.per_periodicity.iter().map(|(periodicity, keep)| match keep {
-        Keep::Count(count) => format!("{count} kept as {periodicity:?}"),
-        Keep::Age(age) => format!("{periodicity:?} younger than {age}"),
-    });
-    let all: Vec<String> = age.into_iter().chain(counts).chain(per).collect();
-    if all.is_empty() { "everything".to_owned() } else { all.join(", ") }
 }

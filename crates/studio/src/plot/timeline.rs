@@ -196,13 +196,13 @@ fn draw_row(svg: &mut String, row: &Row, window: Window, face: &Face, top: f64) 
             face.short(*until)
         );
     }
-    for mark in &row.marks {
+    for (mark, offset) in row.marks.iter().zip(offsets(&row.marks, window)) {
         let left = window.place(mark.at);
         let shape = match mark.form {
             Form::Tall => bar(left, bottom, ROW - 6.0),
             Form::Low => bar(left, bottom, (ROW - 6.0) / 2.0),
             Form::Dot | Form::Ring => {
-                format!("cx=\"{}\" cy=\"{}\" r=\"4\"", short(left), short(top + ROW / 2.0))
+                format!("cx=\"{}\" cy=\"{}\" r=\"4\"", short(left), short(top + ROW / 2.0 + offset))
             }
         };
         let (element, form) = match mark.form {
@@ -220,6 +220,30 @@ fn draw_row(svg: &mut String, row: &Row, window: Window, face: &Face, top: f64) 
             None => write!(svg, "{drawn}"),
         };
     }
+}
+
+/// Says how far above or below the middle of its row each dot stands: those that would cover each other go to three lanes.
+fn offsets(marks: &[Mark], window: Window) -> Vec<f64> {
+    const APART: f64 = 9.0;
+    const LANES: [f64; 3] = [0.0, -APART, APART];
+    let mut order: Vec<usize> = (0..marks.len()).collect();
+    order.sort_by_key(|number| marks.get(*number).map(|mark| mark.at));
+    let mut offsets = vec![0.0; marks.len()];
+    let mut taken = LANES.map(|_| f64::NEG_INFINITY);
+    for number in order {
+        let Some(left) = marks.get(number).map(|mark| window.place(mark.at)) else { continue };
+        let is_free = |until: &f64| left - until >= APART;
+        let oldest =
+            || taken.iter().enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(lane, _)| lane);
+        let lane = taken.iter().position(is_free).or_else(oldest).unwrap_or_default();
+        if let (Some(slot), Some(until), Some(offset)) =
+            (offsets.get_mut(number), taken.get_mut(lane), LANES.get(lane))
+        {
+            *slot = *offset;
+            *until = left;
+        }
+    }
+    offsets
 }
 
 fn bar(left: f64, bottom: f64, tall: f64) -> String {
@@ -268,6 +292,21 @@ mod tests {
         let svg = draw(&[row], window, &face("2026-03-02T12:00:00Z"), "two backups");
         assert!(svg.contains("M8 31v-26") && svg.contains("M712 31v-26"), "{svg}");
         assert!(svg.contains("a &lt;b&gt;") && svg.contains("role=\"img\""), "{svg}");
+    }
+
+    #[test]
+    fn dots_that_would_cover_each_other_stand_above_and_below() {
+        let window = window("2026-03-01T00:00:00Z", "2026-03-31T00:00:00Z");
+        let mark = |at: &str| Mark {
+            at: at.parse().unwrap(),
+            form: Form::Dot,
+            hue: "there",
+            title: String::new(),
+            address: None,
+        };
+        let moments =
+            ["2026-03-09T12:00:00Z", "2026-03-02T02:00:00Z", "2026-03-02T01:00:00Z", "2026-03-02T00:00:00Z"];
+        assert_eq!(offsets(&moments.map(mark), window), [0.0, 9.0, -9.0, 0.0]);
     }
 
     #[test]

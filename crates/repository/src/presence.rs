@@ -28,20 +28,27 @@ pub fn probe(handle: &Handle, storage: &dyn Storage) -> Result<Presence, Reposit
         if storage.stat(CONFIG_PATH).await?.is_some() {
             return Ok(Presence::Repository);
         }
-        let objects = storage.list("").await?;
-        // Backups are written only where a configuration is.
-        let is_backup = |path: &str| {
-            [ObjectKind::Snapshot, ObjectKind::Index].iter().any(|kind| kind.id_of(path).is_some())
-        };
-        if objects.iter().any(|object| is_backup(&object.path)) {
-            return Err(RepositoryError::Missing {
-                object: CONFIG_PATH.to_owned(),
-                destination: storage.describe(),
-                remedy: "all else is there: copy 'config' from another copy of this repository".to_owned(),
-            });
-        }
-        // The configuration is written last: a key file alone is a creation that broke off.
-        let foreign = objects.into_iter().find(|object| ObjectKind::Key.id_of(&object.path).is_none());
-        Ok(foreign.map_or(Presence::Empty, |object| Presence::Foreign { example: object.path }))
+        among(storage).await
     })
+}
+
+/// Says what lies at a destination that has no configuration.
+///
+/// # Errors
+/// Those of [`probe`].
+pub(crate) async fn among(storage: &dyn Storage) -> Result<Presence, RepositoryError> {
+    let objects = storage.list("").await?;
+    // Backups are written only where a configuration is.
+    let is_backup =
+        |path: &str| [ObjectKind::Snapshot, ObjectKind::Index].iter().any(|kind| kind.id_of(path).is_some());
+    if objects.iter().any(|object| is_backup(&object.path)) {
+        return Err(RepositoryError::Missing {
+            object: CONFIG_PATH.to_owned(),
+            destination: storage.describe(),
+            remedy: "all else is there: copy 'config' from another copy of this repository".to_owned(),
+        });
+    }
+    // The configuration is written last: a key file alone is a creation that broke off.
+    let foreign = objects.into_iter().find(|object| ObjectKind::Key.id_of(&object.path).is_none());
+    Ok(foreign.map_or(Presence::Empty, |object| Presence::Foreign { example: object.path }))
 }

@@ -9,7 +9,7 @@ use crate::key_ring::KeyRing;
 use crate::keys::{KeyFile, KeyLabel};
 use crate::layout::{CONFIG_PATH, ObjectKind};
 pub(crate) use crate::objects::to_json;
-use crate::presence::{Presence, probe};
+use crate::presence::{Presence, among, probe};
 use crate::unlock::{Unlocked, unlock};
 use bytes::Bytes;
 use larder_model::Clock;
@@ -63,6 +63,22 @@ impl Repository {
         ring: &KeyRing,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RepositoryError> {
+        refuse_what_lies_there(handle, &*storage)?;
+        Self::make(handle, storage, credentials, ring, clock, MasterKey::random()?)
+    }
+
+    /// Makes a repository as [`Repository::create_with`] does, for whoever was just told that there is none
+    /// ([`RepositoryError::NotARepository`]): nobody looks once more.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Exists`] where somebody made one meanwhile; the destination's.
+    pub fn create_where_none_is(
+        handle: &Handle,
+        storage: Arc<dyn Storage>,
+        credentials: &Credentials,
+        ring: &KeyRing,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RepositoryError> {
         Self::make(handle, storage, credentials, ring, clock, MasterKey::random()?)
     }
 
@@ -72,6 +88,19 @@ impl Repository {
     /// # Errors
     /// Those of [`Repository::create`].
     pub fn create_twin(
+        &self,
+        storage: Arc<dyn Storage>,
+        credentials: &Credentials,
+    ) -> Result<Self, RepositoryError> {
+        refuse_what_lies_there(self.handle(), &*storage)?;
+        self.create_twin_where_none_is(storage, credentials)
+    }
+
+    /// Makes a repository as [`Repository::create_twin`] does, for whoever was just told that there is none.
+    ///
+    /// # Errors
+    /// Those of [`Repository::create_where_none_is`].
+    pub fn create_twin_where_none_is(
         &self,
         storage: Arc<dyn Storage>,
         credentials: &Credentials,
@@ -89,11 +118,6 @@ impl Repository {
         key: MasterKey,
     ) -> Result<Self, RepositoryError> {
         let destination = storage.describe();
-        match probe(handle, &*storage)? {
-            Presence::Empty => {}
-            Presence::Repository => return Err(RepositoryError::Exists { destination }),
-            Presence::Foreign { example } => return Err(RepositoryError::Foreign { destination, example }),
-        }
         let config = Config::random()?;
         let file = KeyFile::create_with(&key, credentials, &KeyLabel::default(), ring, &*clock)?;
         let file = Bytes::from(to_json(&file)?);
@@ -142,17 +166,21 @@ impl Repository {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RepositoryError> {
         let destination = storage.describe();
-        let sealed = match handle.block_on(storage.get(CONFIG_PATH)) {
+        // Asked for together: what is far away is soon open.
+        let (sealed, key_files) = handle.block_on(async {
+            tokio::join!(storage.get(CONFIG_PATH), storage.list(ObjectKind::Key.folder()))
+        });
+        let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(error) if error.is_not_found() => {
-                return Err(match probe(handle, &*storage)? {
+                return Err(match handle.block_on(among(&*storage))? {
                     Presence::Foreign { example } => RepositoryError::Foreign { destination, example },
                     _ => RepositoryError::NotARepository { destination },
                 });
             }
             Err(error) => return Err(error.into()),
         };
-        let (unlocked, config) = unlock(handle, &*storage, credentials, ring, &sealed)?;
+        let (unlocked, config) = unlock(handle, &*storage, credentials, ring, (&sealed, key_files?))?;
         let config: Config = serde_json::from_slice(&config).map_err(|cause| RepositoryError::Damaged {
             object: CONFIG_PATH.to_owned(),
             destination: destination.clone(),
@@ -236,5 +264,14 @@ impl Repository {
     /// Makes the error for an object that does not hold what it must.
     pub(crate) fn damaged(&self, object: impl Into<String>, cause: impl Into<String>) -> RepositoryError {
         RepositoryError::Damaged { object: object.into(), destination: self.describe(), cause: cause.into() }
+    }
+}
+
+fn refuse_what_lies_there(handle: &Handle, storage: &dyn Storage) -> Result<(), RepositoryError> {
+    let destination = storage.describe();
+    match probe(handle, storage)? {
+        Presence::Empty => Ok(()),
+        Presence::Repository => Err(RepositoryError::Exists { destination }),
+        Presence::Foreign { example } => Err(RepositoryError::Foreign { destination, example }),
     }
 }

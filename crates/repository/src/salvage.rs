@@ -69,25 +69,39 @@ impl Repository {
     /// # Errors
     /// Those of [`Repository::load_index`].
     pub(crate) fn load_index_of_present_packs(&self, cancel: &Cancel) -> Result<Index, RepositoryError> {
+        let storage = self.storage().clone();
+        let packs = self.handle().spawn(async move { storage.list(ObjectKind::Pack.folder()).await });
         let names: Vec<Id> = self.list(ObjectKind::Index)?.into_iter().map(|(id, _)| id).collect();
-        // Listed after the index: a pack is there before an index object names it.
-        let present: HashMap<Id, u64> = self.list(ObjectKind::Pack)?.into_iter().collect();
+        let packs = self.await_task(packs, cancel)??;
+        let present: HashMap<Id, u64> =
+            packs.iter().filter_map(|o| Some((ObjectKind::Pack.id_of(&o.path)?, o.size_bytes))).collect();
         let mut builder = IndexBuilder::default();
-        let mut absent = 0;
+        let mut absent = Vec::new();
         self.read_objects(ObjectKind::Index, &names, cancel, &mut |id, json| {
             let file: IndexFile = serde_json::from_slice(&json)
                 .map_err(|cause| self.damaged(ObjectKind::Index.path(id), cause.to_string()))?;
-            for pack in &file.packs {
+            for pack in file.packs {
                 if present.get(&pack.id) == Some(&pack_bytes(&pack.blobs)) {
                     builder.add(pack.id, pack.blobs.iter().map(PackedBlob::from));
                 } else {
-                    absent += 1;
+                    absent.push(pack);
                 }
             }
             Ok(())
         })?;
-        if absent > 0 {
-            let destination = self.describe();
+        if !absent.is_empty() {
+            // A pack is there before an index object names it, but the two lists were made at the same time.
+            let present: HashMap<Id, u64> = self.list(ObjectKind::Pack)?.into_iter().collect();
+            absent.retain(|pack| {
+                let is_present = present.get(&pack.id) == Some(&pack_bytes(&pack.blobs));
+                if is_present {
+                    builder.add(pack.id, pack.blobs.iter().map(PackedBlob::from));
+                }
+                !is_present
+            });
+        }
+        if !absent.is_empty() {
+            let (destination, absent) = (self.describe(), absent.len());
             tracing::warn!(%destination, "{absent} packs that the index names are gone or cut; what was in them is stored anew");
         }
         Ok(builder.build())

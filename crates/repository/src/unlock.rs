@@ -7,7 +7,7 @@ use crate::id::Id;
 use crate::key_ring::KeyRing;
 use crate::keys::{KeyError, KeyFile};
 use crate::layout::{CONFIG_PATH, ObjectKind};
-use larder_storage::{Storage, StorageError};
+use larder_storage::{ObjectInfo, Storage, StorageError};
 use tokio::runtime::Handle;
 
 /// A master key, and the key file that it came from.
@@ -32,13 +32,13 @@ pub(crate) fn unlock(
     storage: &dyn Storage,
     credentials: &Credentials,
     ring: &KeyRing,
-    sealed_config: &[u8],
+    (sealed_config, key_files): (&[u8], Vec<ObjectInfo>),
 ) -> Result<(Unlocked, Vec<u8>), RepositoryError> {
     let destination = storage.describe();
     let mut failure = None;
     let mut opened = false;
     let mut keys = 0;
-    for object in handle.block_on(storage.list(ObjectKind::Key.folder()))? {
+    for object in key_files {
         let Some(key_id) = ObjectKind::Key.id_of(&object.path) else { continue };
         keys += 1;
         let bytes = handle.block_on(storage.get(&object.path));

@@ -32,6 +32,14 @@ impl Connections {
         Self { connector, patience, clock, known: Arc::default() }
     }
 
+    /// Returns how many attempts in a row a destination has not answered until now, and why not the last one.
+    pub(crate) fn unanswered(&self, spot: &Spot) -> (u32, String) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let patience = known.get(&spot.address).map(|known| Arc::clone(&known.patience));
+        drop(known);
+        patience.map(|patience| patience.unanswered()).unwrap_or_default()
+    }
+
     /// Opens a destination without patience, for somebody who waits for the first answer.
     pub(crate) fn open_impatiently(&self, spot: &Spot) -> Result<Arc<dyn Storage>, StorageError> {
         self.connector.connect(spot.settings.block())

@@ -81,7 +81,9 @@ pub use request::{
 };
 pub use service::Service;
 pub use service::contents::Download;
-pub use settings::{DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_START_SPREAD, Settings};
+pub use settings::{
+    DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_STAGING_LIMIT, DEFAULT_START_SPREAD, Settings,
+};
 pub use shelf::{Restored, Shelf, ShelfRestore};
 pub use tasks::{Stored, TaskSelector};
 pub use upkeep::{ReadRound, UpkeepView};

@@ -18,6 +18,9 @@ pub const DEFAULT_HISTORY_LIMIT: usize = 10_000;
 /// Within which time the backups of a server-wide task with many databases begin, unless said otherwise.
 pub const DEFAULT_START_SPREAD: Duration = Duration::from_secs(30 * 60);
 
+/// How many bytes of one backup may wait on disk for slow destinations, unless said otherwise.
+pub const DEFAULT_STAGING_LIMIT: u64 = 64 << 30;
+
 /// What the service is told at start; the binary takes it from `larder.toml`, the host and the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -53,6 +56,8 @@ pub struct Settings {
     pub upload_limit: Bandwidth,
     /// How much may be fetched from each.
     pub download_limit: Bandwidth,
+    /// How many bytes of one backup may wait in the staging directory for slow destinations; 0 puts nothing there.
+    pub staging_limit: u64,
     /// Within how many days every stored byte is read and checked, a part of it each day; none is where nothing is said.
     pub check_days: Option<NonZeroU32>,
     /// How long packs that no backup needs any more stay, for those who read without a lock; zero removes them at once.
@@ -86,6 +91,7 @@ impl Settings {
             allowed_aws_regions: None,
             upload_limit: Bandwidth::default(),
             download_limit: Bandwidth::default(),
+            staging_limit: DEFAULT_STAGING_LIMIT,
             check_days: None,
             prune_grace: Duration::ZERO,
             connector: ConnectorSettings::default(),

@@ -101,6 +101,7 @@ impl Shelf {
                 own_identifiers: HashSet::new(),
                 time_zone: TimeZone::UTC,
                 staging: PathBuf::new(),
+                staging_limit: 0,
                 own_directories: Vec::new(),
                 suspicious: HashSet::new(),
                 engines: Arc::new(Engines::new(host)),

@@ -55,6 +55,16 @@ impl Storage for Folder {
         self.inner.put_cold(&self.inside(path), data).await
     }
 
+    async fn put_hashed(
+        &self,
+        path: &str,
+        data: Bytes,
+        sha256: &[u8; 32],
+        cold: bool,
+    ) -> Result<(), StorageError> {
+        self.inner.put_hashed(&self.inside(path), data, sha256, cold).await
+    }
+
     async fn availability(&self, path: &str) -> Result<Availability, StorageError> {
         self.inner.availability(&self.inside(path)).await
     }

@@ -73,6 +73,19 @@ pub trait Storage: Send + Sync + Debug {
         self.put(path, data).await
     }
 
+    /// Does what [`Storage::put`] does, or with `cold` what [`Storage::put_cold`] does, with bytes whose SHA-256 is known: a
+    /// protocol that sends their hash along need not compute it for each destination anew.
+    async fn put_hashed(
+        &self,
+        path: &str,
+        data: Bytes,
+        sha256: &[u8; 32],
+        cold: bool,
+    ) -> Result<(), StorageError> {
+        let _ = sha256;
+        if cold { self.put_cold(path, data).await } else { self.put(path, data).await }
+    }
+
     /// Says whether an object can be read now; reading one that cannot is an error of the kind
     /// [`crate::StorageErrorKind::Cold`]. Only asked where [`Capabilities::cold`] is true.
     async fn availability(&self, path: &str) -> Result<Availability, StorageError> {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use larder_model::task::{S3ObjectLockMode, S3Settings, S3StorageClass};
 use larder_storage::{Availability, Storage, StorageErrorKind};
 use larder_testbed::{RadosGw, Random, storage_suite, wait_until};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use support::s3;
@@ -24,6 +25,7 @@ async fn a_strict_server_finds_nothing_wrong() {
 
     a_bucket_passes_the_suite_and_keeps_preconditions(&gateway).await;
     large_objects_go_up_in_parts(&gateway).await;
+    a_hash_that_is_known_is_sent_along_and_held_against_the_bytes(&gateway).await;
     a_hundred_uploads_that_were_cut_off_leave_nothing_behind(&gateway).await;
     a_key_without_rights_is_told_which_right_is_missing(&gateway).await;
     wrong_keys_and_missing_buckets_are_named(&gateway).await;
@@ -38,6 +40,21 @@ async fn a_bucket_passes_the_suite_and_keeps_preconditions(gateway: &RadosGw) {
     assert!(!storage.capabilities().conditional_put, "nobody has seen it yet");
     storage_suite::run(&storage).await;
     assert!(storage.capabilities().conditional_put);
+}
+
+async fn a_hash_that_is_known_is_sent_along_and_held_against_the_bytes(gateway: &RadosGw) {
+    let storage = open(gateway, "backups", |_| {});
+    let data: Bytes = Random::new(4).bytes(1 << 20).into();
+    let hash = Sha256::digest(&data).into();
+    for cold in [false, true] {
+        storage.put_hashed("hashed", data.clone(), &hash, cold).await.unwrap();
+        assert!(storage.get("hashed").await.unwrap() == data);
+        let other = data.slice(1..);
+        // The hash is taken as it is: it is the server that finds that it belongs to other bytes.
+        assert!(storage.put_hashed("other", other, &hash, cold).await.is_err());
+        assert!(storage.stat("other").await.unwrap().is_none());
+    }
+    storage.delete("hashed").await.unwrap();
 }
 
 async fn large_objects_go_up_in_parts(gateway: &RadosGw) {

@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) allowed_aws_regions: Option<Vec<String>>,
     pub(crate) upload_limit: Bandwidth,
     pub(crate) download_limit: Bandwidth,
+    /// In bytes; zero puts nothing on the disk.
+    pub(crate) staging_limit: Option<u64>,
     pub(crate) ssh_program: Option<PathBuf>,
     /// What lies in the files that are named.
     pub(crate) root_certificates: Vec<Vec<u8>>,
@@ -114,6 +116,7 @@ struct Destinations {
     aws_regions: Option<Vec<String>>,
     upload_limit: Option<Spanned<String>>,
     download_limit: Option<Spanned<String>>,
+    staging_gib: Option<Spanned<i64>>,
     ssh_program: Option<Spanned<String>>,
     #[serde(default)]
     root_certificates: Vec<Spanned<String>>,
@@ -176,6 +179,10 @@ identifier = "{identifier}"
 # How much may be sent to each destination at another host, and fetched from it: by hours, in the zone above.
 #upload_limit = "08:00-18:00 20 MB/s; 22:00-06:00 unlimited; 50 MB/s"
 #download_limit = "100 MB/s"
+#
+# How much of one backup may wait on this machine's disk for destinations at other hosts that are slower than the source, in
+# GiB; 0 puts nothing there, and the slowest one holds up the others. Tasks with the upload mode DirectUpload never do.
+#staging_gib = 64
 #
 # The program that opens connections to SFTP servers, and files with certificates (PEM) of authorities that are trusted
 # besides the host's own.
@@ -256,6 +263,10 @@ fn parse(text: &str, path: &Path) -> Result<Config, Failure> {
         allowed_aws_regions: file.destinations.aws_regions,
         upload_limit: place.bandwidth(file.destinations.upload_limit)?,
         download_limit: place.bandwidth(file.destinations.download_limit)?,
+        staging_limit: place.read(file.destinations.staging_gib, |gib| {
+            let bytes = u64::try_from(*gib).ok().and_then(|gib| gib.checked_mul(1 << 30));
+            bytes.ok_or_else(|| "it must be 0, which puts nothing there, or a number of GiB".to_owned())
+        })?,
         ssh_program: place.directories(file.destinations.ssh_program.into_iter().collect())?.pop(),
         root_certificates: place.certificates(file.destinations.root_certificates)?,
         tool_idle_disk: file.tools.idle_disk,
@@ -360,6 +371,7 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use larder_service::Settings;
 
     fn failure(text: &str) -> String {
         parse(text, Path::new("larder.toml")).unwrap_err().message
@@ -387,6 +399,7 @@ mod tests {
         assert_eq!((config.tool_niceness, config.tool_idle_disk), (Some(10), true));
         assert_eq!((config.check_days, config.prune_grace), (Some(30), Some(Duration::ZERO)));
         assert_eq!(config.public_url.as_deref(), Some("https://backup.example.org"));
+        assert_eq!(config.staging_limit, Some(Settings::new(Path::new("/")).staging_limit));
         assert!(config.time_zone.is_some() && config.log.is_some() && config.token_file.is_some());
     }
 
@@ -411,6 +424,7 @@ mod tests {
             ("tools = { niceness = 20 }", "0 to 19"),
             ("scripts = { directories = [\"scripts\"] }", "absolute"),
             ("destinations = { upload_limit = \"fast\" }", "20 MB/s"),
+            ("destinations = { staging_gib = -1 }", "puts nothing there"),
             ("destinations = { root_certificates = [\"/nope.pem\"] }", "cannot be read"),
             ("commands = { directories = [\"commands\"] }", "absolute"),
             ("upkeep = { check_days = -1 }", "reads nothing"),

@@ -133,6 +133,7 @@ fn service_settings(config: &Config, data: &DataDirectory, zone: &TimeZone) -> S
         allowed_aws_regions: config.allowed_aws_regions.clone(),
         upload_limit: config.upload_limit.clone(),
         download_limit: config.download_limit.clone(),
+        staging_limit: config.staging_limit.unwrap_or(defaults.staging_limit),
         check_days: NonZero::new(config.check_days.unwrap_or(USUAL_CHECK_DAYS)),
         prune_grace: config.prune_grace.unwrap_or(defaults.prune_grace),
         connector: ConnectorSettings {

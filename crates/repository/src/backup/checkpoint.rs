@@ -36,7 +36,15 @@ pub(super) fn name_what_is_stored(targets: &Arc<TargetSet>, locks: Vec<Option<Lo
         // Without a thread to keep them, the locks go now, and stay behind as those of a run that was killed would.
         let _ = keeper.spawn(move || {
             let _ = all_done.recv();
-            drop(locks);
+            give_back(locks);
         });
+    } else {
+        give_back(locks);
     }
+}
+
+/// Gives back all locks at the same time.
+fn give_back(locks: Vec<Option<Lock>>) {
+    locks.iter().flatten().for_each(Lock::begin_release);
+    drop(locks);
 }

@@ -18,6 +18,7 @@ mod packers;
 mod parent;
 mod proof;
 mod queue;
+mod reload;
 mod session;
 mod spill;
 mod store;

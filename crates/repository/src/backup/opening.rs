@@ -42,12 +42,14 @@ fn open(
     cancel: &Cancel,
 ) -> Result<Opening, RepositoryError> {
     // Before the index is read: what it names must not be pruned while this backup refers to it.
-    let lock = Lock::shared(repository, LOCK_WAIT, cancel)?;
-    let index = repository.load_index_of_present_packs(cancel)?;
-    let parent = match rule {
-        Some(rule) => find_parent(repository, rule, cancel)?,
-        None => None,
-    };
+    let (lock, (index, parent)) = Lock::shared_while(repository, LOCK_WAIT, cancel, || {
+        let index = repository.load_index_of_present_packs(cancel)?;
+        let parent = match rule {
+            Some(rule) => find_parent(repository, rule, cancel)?,
+            None => None,
+        };
+        Ok((index, parent))
+    })?;
     Ok(Opening { lock, index, parent })
 }
 

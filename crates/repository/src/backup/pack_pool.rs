@@ -12,16 +12,22 @@ use std::time::Duration;
 /// How often a waiting thread looks whether it should stop.
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 
+/// One for data, one for trees, and one on its way.
+pub(super) const LEAST: usize = 3;
+
 /// Hands out buffers, and waits where all are in use.
 #[derive(Debug)]
 pub(super) struct PackPool {
-    most: usize,
     state: Mutex<State>,
     returned: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// So many buffers there are at most.
+    most: usize,
+    /// Buffers that are not kept when they come back.
+    excess: usize,
     idle: Vec<PackBuffer>,
     in_use: usize,
     on_the_way: usize,
@@ -30,7 +36,8 @@ struct State {
 impl PackPool {
     /// Makes a pool of at most so many buffers of [`PACK_BYTES`].
     pub(super) fn new(most: usize) -> Self {
-        Self { most, state: Mutex::default(), returned: Condvar::new() }
+        let state = State { most, ..State::default() };
+        Self { state: Mutex::new(state), returned: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -42,7 +49,7 @@ impl PackPool {
         let mut state = self.lock();
         let buffer = match state.idle.pop() {
             Some(buffer) => buffer,
-            None if state.in_use < self.most => PackBuffer::new(),
+            None if state.in_use < state.most => PackBuffer::new(),
             None => return None,
         };
         state.in_use += 1;
@@ -63,7 +70,7 @@ impl PackPool {
                 state.in_use += 1;
                 return Ok(buffer);
             }
-            if state.in_use < self.most || state.on_the_way == 0 {
+            if state.in_use < state.most || state.on_the_way == 0 {
                 state.in_use += 1;
                 return Ok(PackBuffer::new());
             }
@@ -75,6 +82,18 @@ impl PackPool {
                 stalled();
                 state = self.lock();
             }
+        }
+    }
+
+    /// Has one buffer less from now on, down to [`LEAST`]: its memory is wanted elsewhere.
+    pub(super) fn shrink(&self) {
+        let mut state = self.lock();
+        if state.most <= LEAST {
+            return;
+        }
+        state.most -= 1;
+        if state.idle.pop().is_none() {
+            state.excess += 1;
         }
     }
 
@@ -128,9 +147,27 @@ impl Drop for Lent {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut state = self.pool.lock();
         // A tree of a huge directory makes a pack of its own size; such a buffer is not kept.
-        if buffer.capacity() <= PACK_BYTES * 2 && state.idle.len() < self.pool.most {
+        if state.excess > 0 {
+            state.excess -= 1;
+        } else if buffer.capacity() <= PACK_BYTES * 2 && state.idle.len() < state.most {
             buffer.clear();
             state.idle.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_that_gives_up_buffers_has_fewer_but_enough() {
+        let pool = Arc::new(PackPool::new(LEAST + 2));
+        let taken: Vec<_> = std::iter::from_fn(|| pool.try_take()).collect();
+        assert_eq!(taken.len(), LEAST + 2);
+        (0..5).for_each(|_| pool.shrink());
+        taken.into_iter().for_each(|buffer| drop(pool.lend(buffer)));
+        assert_eq!(pool.lock().idle.len(), LEAST);
+        assert_eq!(std::iter::from_fn(|| pool.try_take()).count(), LEAST);
     }
 }

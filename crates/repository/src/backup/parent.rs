@@ -20,6 +20,9 @@ use std::time::Duration;
 const BLOCK_BYTES: u32 = 512 << 10;
 const BLOCKS: usize = 8;
 
+/// Snapshots that are read at once.
+const FETCHES: usize = 8;
+
 /// Finds the newest backup to which a rule applies. One that cannot be read is passed over: a parent only saves work.
 pub(super) fn find_parent(
     repository: &Repository,
@@ -27,13 +30,24 @@ pub(super) fn find_parent(
     cancel: &Cancel,
 ) -> Result<Option<Snapshot>, RepositoryError> {
     let mut newest: Option<Snapshot> = None;
-    for (id, _) in repository.list(ObjectKind::Snapshot)? {
-        cancel.check()?;
-        let json = match repository.read_object(ObjectKind::Snapshot, &id) {
-            Ok(json) => json,
+    let mut waiting = repository.list(ObjectKind::Snapshot)?.into_iter();
+    let mut running = VecDeque::new();
+    loop {
+        while running.len() < FETCHES
+            && let Some((id, _)) = waiting.next()
+        {
+            let storage = repository.storage().clone();
+            let path = ObjectKind::Snapshot.path(&id);
+            running.push_back((id, repository.handle().spawn(async move { storage.get(&path).await })));
+        }
+        let Some((id, task)) = running.pop_front() else { return Ok(newest) };
+        let sealed = match repository.await_task(task, cancel)? {
+            Err(error) if error.is_not_found() => continue,
+            sealed => sealed?,
+        };
+        let json = match repository.open_object(ObjectKind::Snapshot, &id, &sealed) {
             Err(RepositoryError::Damaged { .. }) => continue,
-            Err(RepositoryError::Storage(error)) if error.is_not_found() => continue,
-            Err(error) => return Err(error),
+            json => json?,
         };
         let Ok(snapshot) = Snapshot::from_json(&id, &json) else { continue };
         let fits = rule.tags.iter().all(|tag| snapshot.tags.contains(tag))
@@ -43,7 +57,6 @@ pub(super) fn find_parent(
             newest = Some(snapshot);
         }
     }
-    Ok(newest)
 }
 
 /// Reads the trees of the backup before.

@@ -1,7 +1,8 @@
 //! Whether a destination has what it said that it took: looked up before a snapshot relies on it.
 //!
 //! There are destinations that answer "written" and lose the object, or keep the first half of it. A look-up for each
-//! object costs next to nothing beside its upload, and a backup that cannot be restored is never called good.
+//! object costs next to nothing beside its upload, and a backup that cannot be restored is never called good. Packs are looked
+//! up as soon as they are written, while others are on their way, so that the end does not wait for all of them.
 
 use super::target::TargetSet;
 use crate::error::RepositoryError;
@@ -41,13 +42,33 @@ impl TargetSet {
             }
             let Some(done) = running.join_next().await else { return Ok(()) };
             let (found, object) = done.map_err(|e| RepositoryError::Internal { what: e.to_string() })?;
-            if let Err(error) = self.judge(number, &object, found?) {
-                // The first half of an object helps nobody, and one of the index would stop whoever comes next.
-                let _ = self.targets[number].repository.storage().delete(&object.path).await;
-                return Err(error);
-            }
-            self.stored(number, 0);
+            self.accept(number, &object, found?).await?;
         }
+    }
+
+    /// Looks up one object that was written to a destination.
+    ///
+    /// # Errors
+    /// It is not there in its full size; the destination's.
+    pub(super) async fn prove_one(&self, number: usize, object: &Written) -> Result<(), RepositoryError> {
+        let storage = self.targets[number].repository.storage().clone();
+        let found = look_up(storage, object).await?;
+        self.accept(number, object, found).await
+    }
+
+    async fn accept(
+        &self,
+        number: usize,
+        object: &Written,
+        found: Option<u64>,
+    ) -> Result<(), RepositoryError> {
+        if let Err(error) = self.judge(number, object, found) {
+            // The first half of an object helps nobody, and one of the index would stop whoever comes next.
+            let _ = self.targets[number].repository.storage().delete(&object.path).await;
+            return Err(error);
+        }
+        self.stored(number, 0);
+        Ok(())
     }
 
     fn judge(&self, number: usize, object: &Written, found: Option<u64>) -> Result<(), RepositoryError> {

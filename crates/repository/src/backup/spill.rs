@@ -5,23 +5,24 @@
 //! however that ends.
 
 use super::options::SpillOptions;
-use super::pack_pool::Ticket;
+use super::pack_pool::{PackPool, Ticket};
+use super::reload::{Reloaded, Reloads, Seat};
 use crate::error::RepositoryError;
 use crate::id::Id;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// So many packs may be in memory again at once after they waited on disk.
+/// So many packs may be in memory again at once after they waited on disk; as many fewer are filled from then on.
 pub(super) const LOADS: usize = 2;
-/// A pack goes to disk once somebody has waited for memory so long,
-const AFTER: Duration = Duration::from_millis(400);
+/// A pack goes to disk once somebody has waited for memory so long: longer than a destination in good order takes for what it
+/// is sent at once, for the way over the disk costs both time and processor,
+const AFTER: Duration = Duration::from_secs(2);
 /// and at once where the last one went there no longer ago than this.
 const EAGER: Duration = Duration::from_secs(5);
 /// A destination that held up others by what it was sent from memory is sent from disk for so long.
@@ -33,7 +34,7 @@ const REST: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Spill {
     options: SpillOptions,
-    loads: Arc<Semaphore>,
+    reloads: Arc<Reloads>,
     on_disk: Arc<AtomicU64>,
     total: AtomicU64,
     next_name: AtomicUsize,
@@ -74,7 +75,7 @@ struct Place {
 #[derive(Clone, Debug)]
 enum Held {
     Memory(Bytes, Arc<Ticket>),
-    Disk(Arc<Nameless>, Arc<Semaphore>),
+    Disk(Arc<Nameless>, Arc<Reloads>),
 }
 
 /// A file without a name.
@@ -83,6 +84,13 @@ struct Nameless {
     file: File,
     size: u64,
     on_disk: Arc<AtomicU64>,
+    seat: Seat,
+}
+
+impl AsRef<File> for Nameless {
+    fn as_ref(&self) -> &File {
+        &self.file
+    }
 }
 
 impl Drop for Nameless {
@@ -97,7 +105,7 @@ pub(super) struct Sending {
     parcel: Option<Arc<Parcel>>,
     send: Option<(Arc<Spill>, u64)>,
     _ticket: Option<Arc<Ticket>>,
-    _load: Option<OwnedSemaphorePermit>,
+    _reloaded: Option<Arc<Reloaded>>,
 }
 
 impl Drop for Sending {
@@ -129,7 +137,7 @@ impl Parcel {
         destination: usize,
         spill: Option<&Arc<Spill>>,
     ) -> Result<(Bytes, Sending), RepositoryError> {
-        let (file, loads) = {
+        let (file, reloads) = {
             let mut place = self.lock();
             place.waiting = place.waiting.saturating_sub(1);
             match place.held.clone() {
@@ -138,36 +146,22 @@ impl Parcel {
                     drop(place);
                     let parcel = Some(Arc::clone(self));
                     let send = spill.map(|spill| (Arc::clone(spill), spill.begin(destination)));
-                    return Ok((bytes, Sending { parcel, send, _ticket: Some(ticket), _load: None }));
+                    return Ok((bytes, Sending { parcel, send, _ticket: Some(ticket), _reloaded: None }));
                 }
-                Held::Disk(file, loads) => (file, loads),
+                Held::Disk(file, reloads) => (file, reloads),
             }
         };
-        let load = loads.acquire_owned().await.ok();
-        let (id, size) = (self.id, self.size);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut bytes = vec![0; size];
-            file.file.read_exact_at(&mut bytes, 0).map(|()| (Id::of(&bytes) == id, bytes))
-        });
-        let lost = |cause: String| RepositoryError::Internal {
-            what: format!("a pack that waited in the staging directory does not come back: {cause}"),
-        };
-        match read.await {
-            Ok(Ok((true, bytes))) => {
-                Ok((bytes.into(), Sending { parcel: None, send: None, _ticket: None, _load: load }))
-            }
-            Ok(Ok((false, _))) => Err(lost("its bytes have changed".to_owned())),
-            Ok(Err(error)) => Err(lost(error.to_string())),
-            Err(error) => Err(lost(error.to_string())),
-        }
+        let reloaded = reloads.get(self.id, self.size, Arc::clone(&file), &file.seat).await?;
+        let bytes = reloaded.bytes.clone();
+        Ok((bytes, Sending { parcel: None, send: None, _ticket: None, _reloaded: Some(reloaded) }))
     }
 }
 
 impl Spill {
-    pub(super) fn new(options: SpillOptions) -> Self {
+    pub(super) fn new(options: SpillOptions, pool: &Arc<PackPool>) -> Self {
         Self {
             options,
-            loads: Arc::new(Semaphore::new(LOADS)),
+            reloads: Reloads::new(pool),
             on_disk: Arc::default(),
             total: AtomicU64::new(0),
             next_name: AtomicUsize::new(0),
@@ -276,7 +270,7 @@ impl Spill {
             if !may(&place) || matches!(place.held, Held::Disk(..)) {
                 return None;
             }
-            std::mem::replace(&mut place.held, Held::Disk(written, Arc::clone(&self.loads)))
+            std::mem::replace(&mut place.held, Held::Disk(written, Arc::clone(&self.reloads)))
         };
         drop(before);
         self.total.fetch_add(parcel.size as u64, Ordering::Relaxed);
@@ -287,7 +281,8 @@ impl Spill {
         let size = bytes.len() as u64;
         let there = self.on_disk.fetch_add(size, Ordering::Relaxed);
         // Counted from here on, whatever comes.
-        let counted = |file| Nameless { file, size, on_disk: Arc::clone(&self.on_disk) };
+        let counted =
+            |file| Nameless { file, size, on_disk: Arc::clone(&self.on_disk), seat: Seat::default() };
         let directory = &self.options.directory;
         let name = self.next_name.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("pack-{name}"));

@@ -2,7 +2,7 @@
 
 use super::known::Targets;
 use super::options::BackupOptions;
-use super::pack_pool::Ticket;
+use super::pack_pool::{PackPool, Ticket};
 use super::proof::Written;
 use super::spill::{Parcel, Spill};
 use crate::blob::{BlobKind, PackedBlob};
@@ -53,7 +53,7 @@ pub(super) struct TargetState {
     unindexed_blobs: usize,
     running: HashMap<u64, AbortHandle>,
     next_ticket: u64,
-    /// What was written and is still to be proved.
+    /// What was written and is still to be proved; packs are as soon as they are written.
     pub(super) written: Vec<Written>,
     pub(super) stored_bytes: u64,
     pub(super) snapshot: Option<BackupId>,
@@ -108,6 +108,7 @@ impl TargetSet {
         repositories: Vec<(Repository, Result<Option<BackupId>, RepositoryError>)>,
         counters: Arc<Counters>,
         options: &BackupOptions,
+        pool: &Arc<PackPool>,
     ) -> Arc<Self> {
         let mut targets: Vec<Target> = Vec::new();
         let mut states = Vec::new();
@@ -145,7 +146,7 @@ impl TargetSet {
             changed: Condvar::new(),
             counters,
             patience: Patience::of(options),
-            spill: options.spill.clone().map(|options| Arc::new(Spill::new(options))),
+            spill: options.spill.clone().map(|options| Arc::new(Spill::new(options, pool))),
         })
     }
 
@@ -252,15 +253,18 @@ impl TargetSet {
             let (set, pack, parcel) = (self.clone(), pack.clone(), parcel.clone());
             self.spawn(number, async move {
                 set.put_aside(number, &parcel).await;
-                let _permit = set.targets[number].permits.acquire().await;
+                let permit = set.targets[number].permits.acquire().await;
                 let (bytes, sending) = parcel.open(number, set.spill.as_ref()).await?;
                 drop(parcel);
-                let size = bytes.len() as u64;
                 // Trees are read by everything; data by a restore alone.
                 let cold = pack.blobs.iter().all(|blob| blob.kind == BlobKind::Data);
-                set.write(number, &ObjectKind::Pack.path(&pack.id), bytes, cold).await?;
-                drop(sending);
-                set.stored(number, size);
+                let path = ObjectKind::Pack.path(&pack.id);
+                let written = Written { path, bytes: bytes.len() as u64 };
+                // The name of a pack is its SHA-256.
+                set.write(number, &written.path, bytes, Some((pack.id.as_bytes(), cold))).await?;
+                drop((sending, permit));
+                set.stored(number, written.bytes);
+                set.prove_one(number, &written).await?;
                 set.pack_is_durable(number, pack);
                 Ok(())
             });
@@ -326,28 +330,31 @@ impl TargetSet {
         self.changed.notify_all();
     }
 
-    /// Writes an object, again where the destination says that this may help.
+    /// Writes an object that is to be proved later, again where the destination says that this may help.
     pub(super) async fn put(&self, number: usize, path: &str, bytes: Bytes) -> Result<(), RepositoryError> {
         let _permit = self.targets[number].permits.acquire().await;
-        self.write(number, path, bytes, false).await
+        let written = Written { path: path.to_owned(), bytes: bytes.len() as u64 };
+        if let Some(state) = self.lock().get_mut(number) {
+            state.written.push(written);
+        }
+        self.write(number, path, bytes, None).await
     }
 
+    /// Writes an object: of a pack its SHA-256 is known, and whether nothing but a restore reads it.
     async fn write(
         &self,
         number: usize,
         path: &str,
         bytes: Bytes,
-        cold: bool,
+        pack: Option<(&[u8; 32], bool)>,
     ) -> Result<(), RepositoryError> {
         let storage: &dyn Storage = &**self.targets[number].repository.storage();
         let mut pause = FIRST_PAUSE;
-        let written = Written { path: path.to_owned(), bytes: bytes.len() as u64 };
-        if let Some(state) = self.lock().get_mut(number) {
-            state.written.push(written);
-        }
         for attempt in 1.. {
-            let put =
-                if cold { storage.put_cold(path, bytes.clone()) } else { storage.put(path, bytes.clone()) };
+            let put = match pack {
+                Some((sha256, cold)) => storage.put_hashed(path, bytes.clone(), sha256, cold),
+                None => storage.put(path, bytes.clone()),
+            };
             match put.await {
                 Err(error) if StorageError::is_retryable(&error) && attempt < ATTEMPTS => {
                     tokio::time::sleep(pause).await;

@@ -9,12 +9,11 @@ use super::ending::{snapshots, summary};
 use super::known::MOST_TARGETS;
 use super::opening::{Opened, no_thread, open_all};
 use super::options::{BackupOptions, BackupSummary, FileContent, Seal};
-use super::pack_pool::PackPool;
+use super::pack_pool::{LEAST, PackPool};
 use super::packers::Packers;
 use super::parent::{ParentTree, ParentTrees, is_unchanged};
 use super::queue::Queue;
 use super::session::{Session, Signals, Statistics, add};
-use super::spill::LOADS;
 use super::target::TargetSet;
 use super::worker::{FileJob, Worker};
 use crate::blob::BlobKind;
@@ -91,15 +90,15 @@ impl BackupWriter {
         counters: Arc<Counters>,
     ) -> Result<Self, RepositoryError> {
         let Opened { known, outcomes, locks, parent, parent_target } = opened;
-        let targets = TargetSet::new(outcomes, counters.clone(), &options);
         let budget = options.memory_budget_bytes;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let affordable = usize::try_from(budget * 3 / 4 / WORKER_BYTES).unwrap_or(usize::MAX).max(1);
         let threads = if options.threads == 0 { cores.min(affordable) } else { options.threads };
         let for_packs = budget.saturating_sub(threads as u64 * WORKER_BYTES) / PACK_BYTES as u64;
-        // What comes back from disk needs memory, too.
-        let for_packs = for_packs.saturating_sub(options.spill.as_ref().map_or(0, |_| LOADS as u64));
-        let pool = Arc::new(PackPool::new(usize::try_from(for_packs).unwrap_or(usize::MAX).clamp(3, 64)));
+        // What comes back from disk needs memory, too: one buffer is kept back for it, and others are given up when it comes.
+        let for_packs = for_packs.saturating_sub(u64::from(options.spill.is_some()));
+        let pool = Arc::new(PackPool::new(usize::try_from(for_packs).unwrap_or(usize::MAX).clamp(LEAST, 64)));
+        let targets = TargetSet::new(outcomes, counters.clone(), &options, &pool);
         let session = Arc::new(Session {
             signals: Signals::new(cancel),
             counters,

@@ -81,7 +81,22 @@ impl Lock {
     /// # Errors
     /// [`RepositoryError::Locked`] naming the holder; the destination's; [`RepositoryError::Canceled`].
     pub fn shared(repository: &Repository, wait: Duration, cancel: &Cancel) -> Result<Self, RepositoryError> {
-        Self::take(repository, false, wait, cancel)
+        Self::shared_while(repository, wait, cancel, || Ok(())).map(|(lock, ())| lock)
+    }
+
+    /// Takes a lock as [`Lock::shared`] does, and does work that needs it while it is still looked whether somebody else's
+    /// stands against it; then the work was in vain, and is done again. The lock lies there before the work begins.
+    ///
+    /// # Errors
+    /// Those of [`Lock::shared`], and those of the work.
+    pub(crate) fn shared_while<T>(
+        repository: &Repository,
+        wait: Duration,
+        cancel: &Cancel,
+        mut work: impl FnMut() -> Result<T, RepositoryError>,
+    ) -> Result<(Self, T), RepositoryError> {
+        // Whoever only joins others does no harm by coming in vain, so it is not looked before the first attempt.
+        Self::take(repository, (false, true), wait, cancel, &mut work)
     }
 
     /// Takes a lock that nobody else may hold anything beside: for prune.
@@ -95,7 +110,7 @@ impl Lock {
         wait: Duration,
         cancel: &Cancel,
     ) -> Result<Self, RepositoryError> {
-        Self::take(repository, true, wait, cancel)
+        Self::take(repository, (true, false), wait, cancel, &mut || Ok(())).map(|(lock, ())| lock)
     }
 
     /// Takes a shared lock for reading, where that is possible.
@@ -121,20 +136,25 @@ impl Lock {
         }
     }
 
-    fn take(
+    fn take<T>(
         repository: &Repository,
-        exclusive: bool,
+        (exclusive, mut at_once): (bool, bool),
         wait: Duration,
         cancel: &Cancel,
-    ) -> Result<Self, RepositoryError> {
+        work: &mut dyn FnMut() -> Result<T, RepositoryError>,
+    ) -> Result<(Self, T), RepositoryError> {
         let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             cancel.check()?;
-            let holder = match repository.handle().block_on(others(repository, exclusive, None))? {
+            let before = match std::mem::take(&mut at_once) {
+                true => None,
+                false => repository.handle().block_on(others(repository, exclusive, None))?,
+            };
+            let holder = match before {
                 Some(holder) => holder,
-                None => match Self::try_take(repository, exclusive, cancel)? {
-                    Ok(lock) => return Ok(lock),
+                None => match Self::try_take(repository, exclusive, cancel, work)? {
+                    Ok(taken) => return Ok(taken),
                     Err(holder) => holder,
                 },
             };
@@ -149,12 +169,13 @@ impl Lock {
         }
     }
 
-    /// Writes the lock, then looks again; gives the holder of another one that came between.
-    fn try_take(
+    /// Writes the lock, then looks while the work is done; gives the holder of another one that stands against it.
+    fn try_take<T>(
         repository: &Repository,
         exclusive: bool,
         cancel: &Cancel,
-    ) -> Result<Result<Self, String>, RepositoryError> {
+        work: &mut dyn FnMut() -> Result<T, RepositoryError>,
+    ) -> Result<Result<(Self, T), String>, RepositoryError> {
         let mut token = [0; 16];
         fill_random(&mut token)?;
         let token = Id::of(&token).to_hex();
@@ -182,8 +203,18 @@ impl Lock {
         if exclusive {
             sleep(SETTLE, cancel)?;
         }
-        let other = repository.handle().block_on(others(repository, exclusive, Some(&id)))?;
-        Ok(other.map_or(Ok(lock), Err))
+        let looked = repository.clone();
+        let look = repository.handle().spawn(async move { others(&looked, exclusive, Some(&id)).await });
+        let done = work();
+        if let Some(holder) = repository.await_task(look, cancel)?? {
+            return Ok(Err(holder));
+        }
+        Ok(Ok((lock, done?)))
+    }
+
+    /// Begins to give the lock back; dropping it waits for that. Several that are given back so do not wait for each other.
+    pub(crate) fn begin_release(&self) {
+        self.stop.send_replace(true);
     }
 
     /// Says whether the lock could not be renewed for so long that it protects no more.

@@ -13,7 +13,8 @@ use crate::work::part::{self, Part};
 use crate::work::placing::Aim;
 use crate::work::sink::WriterSink;
 use crate::work::throttle::Gate;
-use crate::work::vault::{Found, look_at};
+use crate::work::together::{look_at, settle_all};
+use crate::work::vault::Found;
 use crate::work::{Known, Order, Place, heal, placing, protect, retain, shrink, waiting};
 use larder_engines::{BackupJob, BackupReport, ChangeCheck, EngineError};
 use larder_model::operation::DestinationOutcome;
@@ -134,7 +135,7 @@ impl Backup {
     }
 
     fn make(&self, order: &Order, account: &mut Account) -> Result<Done, Stop> {
-        let parts = self.open(order, account);
+        let mut parts = self.open(order, account);
         if order.live.cancel.is_canceled() {
             return Err(Stop::Canceled);
         }
@@ -143,6 +144,9 @@ impl Backup {
         }
         let done = self.make_at(order, &parts, account);
         protect::apply(order, &parts, &mut account.messages);
+        if !order.live.cancel.is_canceled() {
+            account.messages.extend(parts.iter_mut().filter_map(|part| part.vault.unsigned(&order.site)));
+        }
         done
     }
 
@@ -171,6 +175,7 @@ impl Backup {
         let mut done = self.judge(order, parts, kind, &written, account);
         done.spots = spots;
         done.messages.extend(written.report.messages);
+        done.messages.extend(waiting::told(written.summary.bytes_spilled));
         self.heal(order, parts, account);
         if done.verdict == Verdict::Completed {
             for part in parts {
@@ -216,18 +221,13 @@ impl Backup {
         };
         let aims = placing::aims(&self.targets, &self.limits, &order.live.cancel);
         let places: Vec<Result<Place, String>> = aims.iter().map(place).collect();
-        let looks = look_at(&order.site, &self.database, &places);
-        // What is made anew shares the key of what is there already, wherever in the list that is.
-        let known = looks.iter().flatten().find_map(|look| look.repository.clone());
+        let looks = look_at(&order.site, &self.database, &places, &order.live.cancel);
+        if order.live.cancel.is_canceled() {
+            return Vec::new();
+        }
+        let settled = settle_all(&order.site, &self.database, &places, looks, &mut account.messages);
         let mut parts: Vec<Part> = Vec::new();
-        for ((aim, place), look) in aims.into_iter().zip(&places).zip(looks) {
-            let first = known.clone().or_else(|| parts.first().map(|part| part.vault.repository.clone()));
-            let opened = place.as_ref().map_err(String::clone).and_then(|place| {
-                let settled = look.and_then(|look| {
-                    order.site.settle(place, &self.database, look, first.as_ref(), &mut account.messages)
-                });
-                settled.map_err(|error| error.to_string())
-            });
+        for (aim, opened) in aims.into_iter().zip(settled) {
             let mut outcome = DestinationOutcome {
                 destination: aim.name,
                 kind: Some(aim.kind),
@@ -392,7 +392,11 @@ impl Backup {
             tags: mark.tags(),
             parent: (kind == BackupKind::Incremental).then_some(parent),
             compression: self.compression(),
-            spill: waiting::on_disk(self.settings.backup.backup_upload_mode, parts, staging),
+            spill: waiting::on_disk(
+                self.settings.backup.backup_upload_mode,
+                parts,
+                (staging, order.site.staging_limit),
+            ),
             ..BackupOptions::new(order.started.to_zoned(order.site.time_zone.clone()))
         }
     }

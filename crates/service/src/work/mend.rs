@@ -8,7 +8,8 @@ use crate::limits::Limits;
 use crate::retention::Policy;
 use crate::work::heal::{Member, Told, apply};
 use crate::work::placing;
-use crate::work::vault::{Found, Vault, look_at};
+use crate::work::together::{look_at, settle_all};
+use crate::work::vault::{Found, Vault};
 use crate::work::{Known, Order, Place};
 use larder_model::operation::DestinationOutcome;
 use larder_model::{Database, Secret};
@@ -68,22 +69,20 @@ impl Mend {
             Ok(self.known.place(destination, vec![task.password.clone()]))
         };
         let places: Vec<Result<Place, String>> = aims.iter().map(place).collect();
-        let looks = look_at(&order.site, &self.database, &places);
-        let Some(first) = looks.iter().flatten().find_map(|look| look.repository.clone()) else {
+        let looks = look_at(&order.site, &self.database, &places, &order.live.cancel);
+        if order.live.cancel.is_canceled() {
+            return;
+        }
+        if !looks.iter().flatten().any(|look| look.repository.is_some()) {
             match looks.into_iter().find_map(Result::err) {
                 Some(error) => failed.push(error.to_string()),
                 None => done.messages.push(format!("the task '{}' has made no backup yet", task.name)),
             }
             return;
-        };
+        }
+        let settled = settle_all(&order.site, &self.database, &places, looks, &mut done.messages);
         let mut open: Vec<(Vault, Vec<Found>)> = Vec::new();
-        for ((aim, place), look) in aims.into_iter().zip(&places).zip(looks) {
-            let settled = place.as_ref().map_err(String::clone).and_then(|place| {
-                let settled = look.and_then(|look| {
-                    order.site.settle(place, &self.database, look, Some(&first), &mut done.messages)
-                });
-                settled.map_err(|error| error.to_string())
-            });
+        for (aim, settled) in aims.into_iter().zip(settled) {
             let mut outcome = DestinationOutcome {
                 destination: aim.name.clone(),
                 kind: Some(aim.kind),
@@ -105,6 +104,7 @@ impl Mend {
             }
             done.destinations.push(outcome);
         }
+        done.messages.extend(open.iter_mut().filter_map(|(vault, _)| vault.unsigned(&order.site)));
         let members: Vec<Member<'_>> = open.iter().map(|(vault, before)| Member { vault, before }).collect();
         let counters = &order.live.counters;
         let only = self.only.as_deref();

@@ -25,6 +25,7 @@ mod shrink;
 pub(crate) mod sightings;
 mod sink;
 mod throttle;
+mod together;
 pub(crate) mod trial;
 pub(crate) mod vault;
 mod verify;
@@ -73,6 +74,8 @@ pub(crate) struct Site {
     /// The zone that snapshots show their time in.
     pub(crate) time_zone: TimeZone,
     pub(crate) staging: PathBuf,
+    /// How many bytes of one backup may wait there.
+    pub(crate) staging_limit: u64,
     pub(crate) own_directories: Vec<PathBuf>,
     /// Backups that a comparison found to differ: they are not good.
     pub(crate) suspicious: HashSet<BackupId>,
@@ -255,6 +258,7 @@ pub(crate) fn site(core: &Core) -> Site {
         own_identifiers,
         time_zone: core.settings.time_zone.clone(),
         staging: core.settings.staging_directory.clone(),
+        staging_limit: core.settings.staging_limit,
         own_directories: core.own_directories(),
         suspicious,
         engines: Arc::clone(&core.engines),

@@ -5,9 +5,10 @@
 
 use crate::work::Site;
 use larder_model::{Database, DatabaseName};
-use larder_storage::{Storage, StorageError};
+use larder_storage::{ObjectInfo, Storage, StorageError};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Where notes lie, below a destination's root.
 const WRITERS: &str = ".larder/writers";
@@ -37,8 +38,11 @@ impl Site {
         root: &dyn Storage,
         database: &DatabaseName,
     ) -> Result<Writers, StorageError> {
-        let folder = format!("{WRITERS}/{database}");
-        let notes = self.handle.block_on(root.list(&folder))?;
+        Ok(self.writers_of(self.handle.block_on(root.list(&folder(database)))?))
+    }
+
+    /// Says who writes to a database's repository, by the notes that lie in its folder.
+    pub(crate) fn writers_of(&self, notes: Vec<ObjectInfo>) -> Writers {
         let mut writers = Writers::default();
         for note in notes {
             let Some(identifier) = note.path.rsplit('/').next().map(unescaped) else { continue };
@@ -48,18 +52,27 @@ impl Site {
                 writers.others.push(identifier);
             }
         }
-        Ok(writers)
+        writers
     }
 
-    /// Leaves this installation's note. Blocking.
-    pub(crate) fn sign(&self, root: &dyn Storage, database: &Database) -> Result<(), StorageError> {
+    /// Leaves this installation's note.
+    pub(crate) fn sign(
+        &self,
+        root: Arc<dyn Storage>,
+        database: &Database,
+    ) -> impl Future<Output = Result<(), StorageError>> + use<> {
         let since = self.clock.now().to_string();
         let note = Note { identifier: &self.identifier, host: &self.hostname, since };
         // Texts alone always become JSON.
         let bytes = serde_json::to_vec(&note).unwrap_or_default();
         let path = format!("{WRITERS}/{}/{}", database.name, escaped(&self.identifier));
-        self.handle.block_on(root.put(&path, bytes.into()))
+        async move { root.put(&path, bytes.into()).await }
     }
+}
+
+/// Returns where the notes about a database's repository lie, below a destination's root.
+pub(crate) fn folder(database: &DatabaseName) -> String {
+    format!("{WRITERS}/{database}")
 }
 
 /// What the notes at a destination say.

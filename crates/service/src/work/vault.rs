@@ -8,13 +8,15 @@ use crate::work::owners::{self, Writers};
 use crate::work::{Place, Site};
 use larder_model::task::DestinationKind;
 use larder_model::{BackupId, BackupQuality, Cancel, Database};
-use larder_repository::{Presence, Repository, RepositoryError, Snapshot, probe};
+use larder_repository::{Repository, RepositoryError, Snapshot};
 use larder_storage::{Folder, Local, Storage, StorageError, StorageErrorKind};
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
 
-/// How long destinations that do not answer are waited for once another one has.
-const STRAGGLERS: Duration = Duration::from_secs(20);
+/// How long, at the end of a run, its note is waited for that was sent at the beginning.
+const NOTE: Duration = Duration::from_secs(5);
 
 /// An open repository, with what lies in it.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Vault {
     pub(crate) repository: Repository,
     /// Other installations that write to the same repository, as far as notes at the destination say.
     pub(crate) others: Vec<String>,
+    /// This installation's note there, while it is written.
+    note: Option<JoinHandle<Result<(), StorageError>>>,
 }
 
 /// What a look at a destination found.
@@ -62,11 +66,15 @@ impl Site {
     pub(crate) fn open(&self, place: &Place, database: &Database) -> Result<Vault, ServiceError> {
         let storage = folder(database, self.connections.open(&place.destination.spot)?);
         let repository = self.open_with_any(place, &storage)?;
-        Ok(Vault { place: place.clone(), repository, others: Vec::new() })
+        Ok(Vault { place: place.clone(), repository, others: Vec::new(), note: None })
     }
 
     /// Opens a repository with the first password that fits.
-    fn open_with_any(&self, place: &Place, storage: &Arc<dyn Storage>) -> Result<Repository, ServiceError> {
+    fn open_with_any(
+        &self,
+        place: &Place,
+        storage: &Arc<dyn Storage>,
+    ) -> Result<Repository, RepositoryError> {
         let mut refused = None;
         for password in &place.passwords {
             let credentials = credentials::of(password);
@@ -75,33 +83,46 @@ impl Site {
                 Err(RepositoryError::WrongKey { destination }) => {
                     refused = Some(RepositoryError::WrongKey { destination });
                 }
-                other => return Ok(other?),
+                other => return other,
             }
         }
         let unknown = || RepositoryError::WrongKey { destination: storage.describe() };
-        Err(refused.unwrap_or_else(unknown).into())
+        Err(refused.unwrap_or_else(unknown))
     }
 
     /// Looks at what lies at a destination, and opens a database's repository where there is one. Waits for the
-    /// destination and for nothing else, so that several can be looked at together.
-    pub(crate) fn look(&self, place: &Place, database: &Database) -> Result<Look, ServiceError> {
+    /// destination and for nothing else, so that several can be looked at together. `answers` says so as soon as it
+    /// answers anything.
+    pub(crate) fn look(
+        &self,
+        place: &Place,
+        database: &Database,
+        answers: &Arc<AtomicBool>,
+    ) -> Result<Look, ServiceError> {
         let spot = &place.destination.spot;
         if let Some(directory) = spot.directory().filter(|_| !place.root_known) {
             Local::create(directory)?;
         }
         let root = self.connections.open(spot)?;
         let storage = folder(database, Arc::clone(&root));
-        let writers = self.writers(&*root, &database.name)?;
-        let repository = match probe(&self.handle, &*storage)? {
-            Presence::Repository => Some(self.open_with_any(place, &storage)?),
-            Presence::Foreign { example } => {
-                let destination = storage.describe();
-                return Err(RepositoryError::Foreign { destination, example }.into());
-            }
-            Presence::Empty => {
+        let asked = (Arc::clone(&root), Arc::clone(answers), owners::folder(&database.name));
+        let notes = self.handle.spawn(async move {
+            let (root, answers, folder) = asked;
+            let notes = root.list(&folder).await;
+            answers.store(!notes.as_ref().is_err_and(StorageError::is_retryable), Ordering::Relaxed);
+            notes
+        });
+        let opened = self.open_with_any(place, &storage);
+        let notes = self.handle.block_on(notes).map_err(|error| {
+            ServiceError::conflict(format!("a listing ended by a fault of the program: {error}"))
+        });
+        let writers = self.writers_of(notes??);
+        let repository = match opened {
+            Err(RepositoryError::NotARepository { .. }) => {
                 self.expect_root(place, &*root)?;
                 None
             }
+            opened => Some(opened?),
         };
         let before = match &repository {
             Some(repository) => self.judge_all(repository.snapshots()?),
@@ -136,19 +157,15 @@ impl Site {
                 let credentials = credentials::of(password);
                 let clock = Arc::clone(&self.clock);
                 match first {
-                    Some(first) => first.create_twin(storage, &credentials)?,
-                    None => Repository::create_with(&self.handle, storage, &credentials, &self.ring, clock)?,
+                    Some(first) => first.create_twin_where_none_is(storage, &credentials)?,
+                    None => {
+                        let (handle, ring) = (&self.handle, &self.ring);
+                        Repository::create_where_none_is(handle, storage, &credentials, ring, clock)?
+                    }
                 }
             }
         };
-        if !writers.own
-            && let Err(error) = self.sign(&*root, database)
-        {
-            messages.push(format!(
-                "{}: other installations cannot see that this one writes there: {error}",
-                place.destination.name
-            ));
-        }
+        let note = (!writers.own).then(|| self.handle.spawn(self.sign(root, database)));
         if !writers.others.is_empty() {
             messages.push(format!(
                 "{}: backups of {} by another installation ({}) lie in the same repository; they are left as they are, and space is not freed there; give each installation a folder of its own",
@@ -157,7 +174,7 @@ impl Site {
                 writers.others.join(", ")
             ));
         }
-        Ok((Vault { place: place.clone(), repository, others: writers.others }, before))
+        Ok((Vault { place: place.clone(), repository, others: writers.others, note }, before))
     }
 
     /// Makes sure that a folder of another host, where backups lay, is there: where nothing at all is left, a disk may not
@@ -205,61 +222,23 @@ fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
     Arc::new(Folder::new(root, database.name.as_str()))
 }
 
-/// Looks at every destination at the same time. Once one has answered, those that have not within [`STRAGGLERS`] are left
-/// out, so that one that is down holds up no other. A place that is not known says why in its own words.
-pub(crate) fn look_at(
-    site: &Site,
-    database: &Arc<Database>,
-    places: &[Result<Place, String>],
-) -> Vec<Result<Look, ServiceError>> {
-    if let [only] = places {
-        return vec![match only {
-            Ok(place) => site.look(place, database),
-            Err(cause) => Err(ServiceError::conflict(cause.clone())),
-        }];
-    }
-    let (sender, receiver) = mpsc::channel();
-    let mut looks: Vec<Option<Result<Look, ServiceError>>> = Vec::new();
-    for (number, place) in places.iter().enumerate() {
-        looks.push(match place {
-            Ok(place) => {
-                let (site, database, place) = (site.clone(), Arc::clone(database), place.clone());
-                let sender = sender.clone();
-                // Not waited for where it hangs; it changes nothing there.
-                std::thread::spawn(move || {
-                    // Nobody may listen any more.
-                    let _ = sender.send((number, site.look(&place, &database)));
-                });
-                None
-            }
-            Err(cause) => Some(Err(ServiceError::conflict(cause.clone()))),
-        });
-    }
-    drop(sender);
-    let mut deadline: Option<Instant> = None;
-    while looks.iter().any(Option::is_none) {
-        let answer = match deadline {
-            None => receiver.recv().ok(),
-            Some(deadline) => receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
-        };
-        let Some((number, look)) = answer else { break };
-        if look.is_ok() && deadline.is_none() {
-            deadline = Some(Instant::now() + STRAGGLERS);
-        }
-        if let Some(slot) = looks.get_mut(number) {
-            *slot = Some(look);
-        }
-    }
-    let silent = || {
-        ServiceError::conflict(format!(
-            "it gave no answer within {} s after another one had, so this run goes on without it; what it lacks is brought after a later one",
-            STRAGGLERS.as_secs()
-        ))
-    };
-    looks.into_iter().map(|look| look.unwrap_or_else(|| Err(silent()))).collect()
-}
-
 impl Vault {
+    /// Waits until this installation's note is written, and says why it could not be. Blocking.
+    pub(crate) fn unsigned(&mut self, site: &Site) -> Option<String> {
+        let note = self.note.take()?;
+        let written = site.handle.block_on(async { tokio::time::timeout(NOTE, note).await });
+        let cause = match written {
+            Ok(Ok(Ok(()))) => return None,
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it is not written yet".to_owned(),
+        };
+        Some(format!(
+            "{}: other installations cannot see that this one writes there: {cause}",
+            self.place.destination.name
+        ))
+    }
+
     /// Lists the snapshots, the newest first; the answer is complete or an error.
     pub(crate) fn snapshots(&self, site: &Site) -> Result<Vec<Found>, ServiceError> {
         Ok(site.judge_all(self.repository.snapshots()?))

@@ -106,6 +106,14 @@ impl Breaker {
     }
 }
 
+impl Breaker {
+    /// Returns how many attempts in a row were not answered until now, and why the last one was not.
+    pub(super) fn unanswered(&self) -> (u32, String) {
+        let state = self.lock();
+        (state.failures, state.last_cause.clone())
+    }
+}
+
 impl State {
     fn refusal(&self) -> Option<Refusal> {
         let now = Instant::now();

@@ -76,6 +76,12 @@ impl Patience {
         self.breaker.standing(self.clock.now())
     }
 
+    /// Returns how many attempts in a row were not answered until now, and why the last one was not; 0 where the last one was.
+    #[must_use]
+    pub fn unanswered(&self) -> (u32, String) {
+        self.breaker.unanswered()
+    }
+
     /// Returns how many calls may go on at once at present.
     #[must_use]
     pub fn calls_at_once(&self) -> usize {

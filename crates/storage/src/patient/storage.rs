@@ -131,6 +131,16 @@ impl Storage for Patient {
         self.send(path, &data, || self.inner.put_cold(path, data.clone())).await
     }
 
+    async fn put_hashed(
+        &self,
+        path: &str,
+        data: Bytes,
+        sha256: &[u8; 32],
+        cold: bool,
+    ) -> Result<(), StorageError> {
+        self.send(path, &data, || self.inner.put_hashed(path, data.clone(), sha256, cold)).await
+    }
+
     async fn availability(&self, path: &str) -> Result<Availability, StorageError> {
         self.ask(CallKind::LookUp, path, || self.inner.availability(path)).await
     }

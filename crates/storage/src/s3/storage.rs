@@ -4,7 +4,7 @@ use crate::error::StorageError;
 use crate::http::Client;
 use crate::path;
 use crate::s3::bucket::{Bucket, precondition};
-use crate::s3::write::Existing;
+use crate::s3::write::{Content, Existing};
 use crate::storage::{Availability, Capabilities, ObjectInfo, Storage};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,7 +52,7 @@ impl Storage for S3 {
 
     async fn put(&self, path: &str, data: Bytes) -> Result<(), StorageError> {
         self.accept("write", path)?;
-        self.bucket.write(path, data, false, Existing::Replace).await.map(|_| ())
+        self.bucket.write(path, Content::new(data), false, Existing::Replace).await.map(|_| ())
     }
 
     async fn put_new(&self, path: &str, data: Bytes) -> Result<bool, StorageError> {
@@ -62,7 +62,19 @@ impl Storage for S3 {
 
     async fn put_cold(&self, path: &str, data: Bytes) -> Result<(), StorageError> {
         self.accept("write", path)?;
-        self.bucket.write(path, data, true, Existing::Replace).await.map(|_| ())
+        self.bucket.write(path, Content::new(data), true, Existing::Replace).await.map(|_| ())
+    }
+
+    async fn put_hashed(
+        &self,
+        path: &str,
+        data: Bytes,
+        sha256: &[u8; 32],
+        cold: bool,
+    ) -> Result<(), StorageError> {
+        self.accept("write", path)?;
+        let content = Content { data, hash: Some(*sha256) };
+        self.bucket.write(path, content, cold, Existing::Replace).await.map(|_| ())
     }
 
     async fn availability(&self, path: &str) -> Result<Availability, StorageError> {

@@ -22,6 +22,21 @@ pub(crate) enum Existing {
     Keep,
 }
 
+/// What is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) data: Bytes,
+    /// Its SHA-256, where somebody knows it already.
+    pub(crate) hash: Option<Hash>,
+}
+
+impl Content {
+    /// Takes bytes that nobody has hashed.
+    pub(crate) const fn new(data: Bytes) -> Self {
+        Self { data, hash: None }
+    }
+}
+
 impl Bucket {
     /// Writes an object; says whether it did.
     ///
@@ -30,16 +45,17 @@ impl Bucket {
     pub(crate) async fn write(
         self: &Arc<Self>,
         path: &str,
-        data: Bytes,
+        content: Content,
         cold: bool,
         existing: Existing,
     ) -> Result<bool, StorageError> {
+        let Content { data, hash } = content;
         if data.len() > SINGLE_AT_MOST {
             return self.write_in_parts(path, data, cold, existing).await;
         }
         let attempt = self.attempt("write", path);
         let key = self.place.key(path);
-        let hash = self.hash(&data).await;
+        let hash = if hash.is_some() && self.signs_hash() { hash } else { self.hash(&data).await };
         let mut call =
             Call::new(Method::PUT, &key).headers(self.how_kept(cold)).headers(self.checksum(hash.as_ref()));
         if existing == Existing::Keep {
@@ -74,8 +90,9 @@ impl Bucket {
         }
         let keeps = known != precondition::IGNORED;
         let existing = if keeps { Existing::Keep } else { Existing::Replace };
-        let written = self.write(path, data.clone(), false, existing).await?;
-        if written && known == precondition::UNKNOWN && self.write(path, data, false, existing).await? {
+        let written = self.write(path, Content::new(data.clone()), false, existing).await?;
+        let once_more = || self.write(path, Content::new(data), false, existing);
+        if written && known == precondition::UNKNOWN && once_more().await? {
             self.precondition.store(precondition::IGNORED, Ordering::Relaxed);
         }
         Ok(written)
@@ -96,7 +113,11 @@ impl Bucket {
 
     /// Hashes a body where its hash is to be signed: always, but where told not to on a connection that protects it itself.
     pub(crate) async fn hash(&self, data: &Bytes) -> Option<Hash> {
-        if self.without_checksums && self.place.is_encrypted() { None } else { Some(hash_of(data).await) }
+        if self.signs_hash() { Some(hash_of(data).await) } else { None }
+    }
+
+    fn signs_hash(&self) -> bool {
+        !(self.without_checksums && self.place.is_encrypted())
     }
 
     /// The checksum that the server is to keep with the object. The signed hash protects the bytes on their way already; many

@@ -164,7 +164,7 @@ impl Repository {
         Ok(Self::assemble(handle, storage, unlocked, config, ring, clock))
     }
 
-    fn assemble(
+    pub(crate) fn assemble(
         handle: &Handle,
         storage: Arc<dyn Storage>,
         unlocked: Unlocked,

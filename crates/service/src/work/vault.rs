@@ -66,7 +66,11 @@ impl Site {
     }
 
     /// Opens a repository with the first password that fits.
-    fn open_with_any(&self, place: &Place, storage: &Arc<dyn Storage>) -> Result<Repository, ServiceError> {
+    pub(super) fn open_with_any(
+        &self,
+        place: &Place,
+        storage: &Arc<dyn Storage>,
+    ) -> Result<Repository, RepositoryError> {
         let mut refused = None;
         for password in &place.passwords {
             let credentials = credentials::of(password);
@@ -75,11 +79,11 @@ impl Site {
                 Err(RepositoryError::WrongKey { destination }) => {
                     refused = Some(RepositoryError::WrongKey { destination });
                 }
-                other => return Ok(other?),
+                other => return other,
             }
         }
         let unknown = || RepositoryError::WrongKey { destination: storage.describe() };
-        Err(refused.unwrap_or_else(unknown).into())
+        Err(refused.unwrap_or_else(unknown))
     }
 
     /// Looks at what lies at a destination, and opens a database's repository where there is one. Waits for the
@@ -201,7 +205,7 @@ impl Site {
     }
 }
 
-fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
+pub(super) fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
     Arc::new(Folder::new(root, database.name.as_str()))
 }
 

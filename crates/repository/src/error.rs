@@ -1,8 +1,12 @@
 //! What can go wrong with a repository.
 
 use crate::crypto::NoRandomness;
+use crate::layout::CONFIG_PATH;
 use larder_model::Canceled;
 use larder_storage::{StorageError, StorageErrorKind};
+
+/// What the key file of a repository is called that has none.
+pub(crate) const KEY_FILE: &str = "its key file, which belongs below 'keys',";
 
 /// A failed piece of work on a repository: what it was about, where, why it failed and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -188,6 +192,14 @@ impl RepositoryError {
         matches!(self, Self::Canceled(_))
     }
 
+    /// Says whether a repository that is there could not be opened because its configuration or a key file is damaged or gone;
+    /// [`Repository::revive`](crate::Repository::revive) may help.
+    #[must_use]
+    pub fn bars_the_way(&self) -> bool {
+        let (Self::Damaged { object, .. } | Self::Missing { object, .. }) = self else { return false };
+        object == CONFIG_PATH || object.starts_with(KEY_FILE) || object.starts_with("keys/")
+    }
+
     /// Says whether the failure proves that an object is gone or does not hold what it must. A destination that is out of
     /// reach, refuses, or fails for whatever other reason proves nothing.
     pub(crate) const fn proves_damage(&self) -> bool {
@@ -204,8 +216,10 @@ impl RepositoryError {
 /// Says what to do about a damaged object; `object` begins with its path, where it has one of its own.
 fn remedy_of(object: &str) -> &'static str {
     match object.split_once('/').map_or(object, |(folder, _)| folder) {
-        "config" => "copy 'config' from another copy of this repository",
-        "keys" => "open it with another of its keys, or copy this one from another copy of this repository",
+        "config" => "no data is lost with it: repair the repository, which makes it anew",
+        "keys" => {
+            "open it with another of its keys, or repair it together with another destination of the same backups"
+        }
         "index" => "no data is lost with it: repair the index, then start again",
         "snapshots" => "the other backups are not affected: fetch it from another destination, or remove it",
         _ => "run a check to see which backups need it",

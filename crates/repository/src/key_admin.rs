@@ -70,7 +70,7 @@ impl Repository {
         self.put_key(credentials, label, cancel)
     }
 
-    fn put_key(
+    pub(crate) fn put_key(
         &self,
         credentials: &Credentials,
         label: &KeyLabel,

@@ -90,7 +90,7 @@ pub use polynomial::Polynomial;
 pub use presence::{Presence, probe};
 pub use protect::Protection;
 pub use prune::{PruneOptions, PruneSummary};
-pub use repair::{DamagedBackups, Remedy, RepairOptions, RepairReport, Repaired, VisitLoss};
+pub use repair::{DamagedBackups, Remedy, RepairOptions, RepairReport, Repaired, VisitLoss, staged};
 pub use repository::Repository;
 pub use restore::{RestoreFailure, RestoreOptions, RestoreSummary, restore_from};
 pub use snapshot::{Snapshot, SnapshotSummary};

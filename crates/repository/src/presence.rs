@@ -45,7 +45,7 @@ pub(crate) async fn among(storage: &dyn Storage) -> Result<Presence, RepositoryE
         return Err(RepositoryError::Missing {
             object: CONFIG_PATH.to_owned(),
             destination: storage.describe(),
-            remedy: "all else is there: copy 'config' from another copy of this repository".to_owned(),
+            remedy: "all else is there: repair the repository, which makes 'config' anew".to_owned(),
         });
     }
     // The configuration is written last: a key file alone is a creation that broke off.

@@ -192,7 +192,7 @@ impl Repository {
         Ok(Self::assemble(handle, storage, unlocked, config, ring, clock))
     }
 
-    fn assemble(
+    pub(crate) fn assemble(
         handle: &Handle,
         storage: Arc<dyn Storage>,
         unlocked: Unlocked,

@@ -2,7 +2,7 @@
 
 use crate::credentials::Credentials;
 use crate::crypto::MasterKey;
-use crate::error::RepositoryError;
+use crate::error::{KEY_FILE, RepositoryError};
 use crate::id::Id;
 use crate::key_ring::KeyRing;
 use crate::keys::{KeyError, KeyFile};
@@ -59,8 +59,8 @@ pub(crate) fn unlock(
         return Err(RepositoryError::Damaged { object: CONFIG_PATH.to_owned(), destination, cause });
     }
     if keys == 0 {
-        let remedy = "without it nothing can be decrypted: copy it from another copy of this repository";
-        let object = "its key file, which belongs below 'keys',".to_owned();
+        let remedy = "without it nothing can be decrypted: repair the repository together with another destination of the same backups";
+        let object = KEY_FILE.to_owned();
         return Err(RepositoryError::Missing { object, destination, remedy: remedy.to_owned() });
     }
     Err(failure.unwrap_or(RepositoryError::WrongKey { destination }))

@@ -26,12 +26,12 @@ const OPERATIONS: [&str; 6] = ["open", "list", "backup", "restore", "check", "pr
 /// - `finds <text>`: the report names the object, with a remedy that has the text.
 /// - `waits`: it goes on by itself after thirty minutes.
 const TABLE: &str = "
-config    truncated   | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another
-config    deleted     | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another | fails copy 'config' from another
+config    truncated   | fails repair the repository | fails repair the repository | fails repair the repository | fails repair the repository | fails repair the repository | fails repair the repository
+config    deleted     | fails repair the repository | fails repair the repository | fails repair the repository | fails repair the repository | fails repair the repository | fails repair the repository
 config    duplicated  | well | well | well | well | well | well
-config    swapped     | fails another copy | fails another copy | fails another copy | fails another copy | fails another copy | fails another copy
-key       truncated   | fails another copy | fails another copy | fails another copy | fails another copy | fails another copy | fails another copy
-key       deleted     | fails another copy | fails another copy | fails another copy | fails another copy | fails another copy | fails another copy
+config    swapped     | fails another destination | fails another destination | fails another destination | fails another destination | fails another destination | fails another destination
+key       truncated   | fails another destination | fails another destination | fails another destination | fails another destination | fails another destination | fails another destination
+key       deleted     | fails another destination | fails another destination | fails another destination | fails another destination | fails another destination | fails another destination
 key       duplicated  | well | well | well | well | finds add this one again | well
 key       swapped     | well | well | well | well | finds add this one again | well
 index     truncated   | well | well | fails no data is lost | well | finds not lost | fails no data is lost

@@ -6,7 +6,8 @@ mod support;
 use jiff::SignedDuration;
 use larder_model::{Cancel, Counters};
 use larder_repository::{
-    BlobKind, DamagedBackups, Id, ObjectKind, PruneOptions, Remedy, RepairOptions, RepairReport, Repository,
+    BlobKind, DamagedBackups, Id, KeyRing, ObjectKind, PruneOptions, Remedy, RepairOptions, RepairReport,
+    Repository,
 };
 use larder_storage::Local;
 use larder_testbed::{ManualClock, Random, Restic, compare_trees_restored_by_restic};
@@ -77,6 +78,41 @@ fn restic_finds_nothing_wrong_with_what_came_back_from_a_twin() {
     assert!(matches!(report.objects[0].remedy, Remedy::Refetched { .. }), "{report:?}");
     assert_restores(&bench, &judge, &source, "restored");
     assert_restores(&bench, &Restic::new(bench.path("two"), PASSWORD), &source, "restored-two");
+}
+
+#[test]
+fn restic_opens_what_was_given_a_new_configuration_and_key_file() {
+    let bench = Bench::new();
+    let source = source(&bench);
+    let (repository, judge) = bench.local("one");
+    let storage = Arc::new(Local::create(bench.path("two")).unwrap());
+    let twin = repository.create_twin(storage, &Bench::credentials()).unwrap();
+    bench.back_up(&[repository.clone(), twin.clone()], &source);
+    let place = bench.path("one");
+    for round in 0..3 {
+        let key = place.join(ObjectKind::Key.path(&repository.list(ObjectKind::Key).unwrap()[0].0));
+        match round {
+            0 => fs::remove_file(place.join("config")).unwrap(),
+            1 => flip(&key, 0),
+            _ => {
+                flip(&place.join("config"), 40);
+                fs::remove_file(&key).unwrap();
+            }
+        }
+        assert!(!judge.command(["snapshots"]).output().unwrap().status.success(), "{round}");
+        let at: (_, Arc<dyn larder_storage::Storage>) =
+            (bench.runtime.handle(), Arc::new(Local::open(&place).unwrap()));
+        let (ring, clock, cancel) = (KeyRing::new(), bench.clock.clone(), Cancel::new());
+        let twins = std::slice::from_ref(&twin);
+        let credentials = [Bench::credentials()];
+        let (revived, made) = Repository::revive(at, &credentials, &ring, clock, twins, &cancel).unwrap();
+        assert!(!made.is_empty() && made.iter().all(|one| one.remedy == Remedy::Remade), "{made:?}");
+        assert_restores(&bench, &judge, &source, &format!("restored-{round}"));
+        // Both go on from there.
+        bench.back_up(&[revived], &source);
+        judge.backup(&source);
+        judge.check_read_data();
+    }
 }
 
 #[test]

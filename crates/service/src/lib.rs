@@ -84,7 +84,7 @@ pub use service::contents::Download;
 pub use settings::{
     DEFAULT_DISCOVERY_INTERVAL, DEFAULT_HISTORY_LIMIT, DEFAULT_STAGING_LIMIT, DEFAULT_START_SPREAD, Settings,
 };
-pub use shelf::{Restored, Shelf, ShelfRestore};
+pub use shelf::{Mended, Restored, Shelf, ShelfRepair, ShelfRestore};
 pub use tasks::{Stored, TaskSelector};
 pub use upkeep::{ReadRound, UpkeepView};
 pub use view::{

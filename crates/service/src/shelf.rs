@@ -1,13 +1,14 @@
-//! A database's backups at one destination, read with nothing but the key: no server, no state.
+//! A database's backups where they lie, read and mended with nothing but the key: no server, no state.
 
 use crate::connections::Connections;
 use crate::destination::Destination;
 use crate::error::ServiceError;
 use crate::job::{Done, Verdict};
 use crate::operations::Live;
-use crate::request::{BackupChoice, CheckDepth, RestorePlace, RestoreRequest};
+use crate::request::{BackupChoice, CheckDepth, DamagedBackups, RepairRequest, RestorePlace, RestoreRequest};
 use crate::spot::Spot;
 use crate::work::check::Check;
+use crate::work::repair::Repair;
 use crate::work::restore::Restore;
 use crate::work::sightings::Sightings;
 use crate::work::{Order, Place, Site, What};
@@ -25,11 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// The backups of one database at a destination. Its calls are blocking.
+/// The backups of one database at a destination, or at several. Its calls are blocking.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     site: Site,
-    place: Place,
+    places: Vec<Place>,
     database: Arc<Database>,
 }
 
@@ -46,6 +47,29 @@ pub struct ShelfRestore<'a> {
     pub until: Option<&'a RestorePointInTime>,
     /// A directory for what cannot be streamed; made where it is needed, with nothing left in it at the end.
     pub staging: &'a Path,
+}
+
+/// How a shelf is to be repaired.
+#[derive(Clone, Copy, Debug)]
+pub struct ShelfRepair<'a> {
+    /// Whether every byte is read to find damage that sizes do not show.
+    pub read_data: bool,
+    /// Whether it only says what it would do.
+    pub dry_run: bool,
+    /// What is done with backups of which something is lost for good.
+    pub damaged_backups: DamagedBackups,
+    /// A directory for what a dry run would write, which is gone at the end, and for the list of what is lost, which stays;
+    /// made where it is needed.
+    pub directory: &'a Path,
+}
+
+/// What a repair of a shelf did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// What was found and done, and what is lost, one sentence each.
+    pub messages: Vec<String>,
+    /// Why the repair is not complete, where it is not.
+    pub fault: Option<String>,
 }
 
 /// What a restore from a shelf did.
@@ -72,13 +96,40 @@ impl Shelf {
         handle: &Handle,
         host: &Host,
     ) -> Result<Self, ServiceError> {
-        let spot = Spot::of(settings).ok_or_else(|| {
-            ServiceError::invalid(
-                "Destination",
-                "it does not say where it is; give its folder, bucket or address",
-            )
-        })?;
-        let destination = Destination { name: spot.address.clone(), spot: Arc::new(spot) };
+        let shelf = Self::at(vec![settings], connector, database, &key, clock, handle, host)?;
+        shelf.site.open(shelf.place()?, &shelf.database)?;
+        Ok(shelf)
+    }
+
+    /// Takes the repositories of `database` at several destinations of the same backups, to repair them. Nothing is opened
+    /// yet, for what is damaged may not open.
+    ///
+    /// # Errors
+    /// The settings do not say where one is.
+    pub fn at(
+        settings: Vec<DestinationSettings>,
+        connector: Connector,
+        database: DatabaseName,
+        key: &Secret,
+        clock: Arc<dyn Clock>,
+        handle: &Handle,
+        host: &Host,
+    ) -> Result<Self, ServiceError> {
+        let mut places: Vec<Place> = Vec::new();
+        for settings in settings {
+            let spot = Spot::of(settings).ok_or_else(|| {
+                ServiceError::invalid(
+                    "Destination",
+                    "it does not say where it is; give its folder, bucket or address",
+                )
+            })?;
+            // One that is named twice is no help to itself.
+            if places.iter().all(|place| place.destination.spot.address != spot.address) {
+                let destination = Destination { name: spot.address.clone(), spot: Arc::new(spot) };
+                let passwords = vec![key.clone()];
+                places.push(Place { destination, root_known: true, database_known: true, passwords });
+            }
+        }
         // What a snapshot says of itself decides; this stands in where it says nothing.
         let database = Database {
             source: database.clone(),
@@ -88,7 +139,7 @@ impl Shelf {
             discovered: clock.now(),
             missing_since: None,
         };
-        let shelf = Self {
+        Ok(Self {
             site: Site {
                 handle: handle.clone(),
                 clock: Arc::clone(&clock),
@@ -108,11 +159,14 @@ impl Shelf {
                 prune_grace: Duration::ZERO,
                 reports: PathBuf::new(),
             },
-            place: Place { destination, root_known: true, database_known: true, passwords: vec![key] },
+            places,
             database: Arc::new(database),
-        };
-        shelf.site.open(&shelf.place, &shelf.database)?;
-        Ok(shelf)
+        })
+    }
+
+    /// Returns the first of the places.
+    fn place(&self) -> Result<&Place, ServiceError> {
+        self.places.first().ok_or_else(|| ServiceError::invalid("Destination", "name one"))
     }
 
     /// Lists the backups, the newest first.
@@ -120,9 +174,9 @@ impl Shelf {
     /// # Errors
     /// The repository cannot be read. A single backup whose description is broken is logged and left out.
     pub fn backups(&self) -> Result<Vec<RestorePoint>, ServiceError> {
-        let vault = self.site.open(&self.place, &self.database)?;
+        let vault = self.site.open(self.place()?, &self.database)?;
         let (found, _) = vault.readable_snapshots(&self.site, &Cancel::new())?;
-        let name = &self.place.destination.name;
+        let name = &self.place()?.destination.name;
         Ok(found
             .iter()
             .map(|found| found.point(&self.site.engines, name, &self.database, &HashMap::new()))
@@ -145,7 +199,7 @@ impl Shelf {
                 overwrite: asked.overwrite,
                 until: asked.until.cloned(),
             },
-            places: vec![self.place.clone()],
+            places: self.places.clone(),
             server: None,
         };
         let mut order = self.order(What::Restore(restore), cancel);
@@ -162,12 +216,41 @@ impl Shelf {
     /// # Errors
     /// The repository cannot be read, or somebody raised `cancel`.
     pub fn check(&self, depth: CheckDepth, cancel: &Cancel) -> Result<Vec<String>, ServiceError> {
-        let check = Check { database: Arc::clone(&self.database), places: vec![self.place.clone()], depth };
+        let check = Check { database: Arc::clone(&self.database), places: self.places.clone(), depth };
         let done = self.order(What::Check(check), cancel).carry_out();
         if matches!(done.verdict, Verdict::Faulted(_)) && !done.messages.is_empty() {
             return Ok(done.messages);
         }
         ended(done).map(|_| Vec::new())
+    }
+
+    /// Repairs every repository of the shelf with the help of the others: what is damaged at one and intact at another is
+    /// fetched from there, the index is made anew from the packs, the configuration and key file where they are damaged or
+    /// gone, and what is lost for good is named, file by file.
+    ///
+    /// # Errors
+    /// Backups are to be removed, which only the server does that knows whose they are; somebody raised `cancel`. What
+    /// could not be repaired is no error.
+    pub fn repair(&self, asked: &ShelfRepair<'_>, cancel: &Cancel) -> Result<Mended, ServiceError> {
+        let ShelfRepair { read_data, dry_run, damaged_backups, directory } = *asked;
+        if damaged_backups == DamagedBackups::Replace {
+            return Err(ServiceError::invalid(
+                "DamagedBackups",
+                "only a server removes backups, for it knows which are its own; have what is left of them supplemented",
+            ));
+        }
+        let database = self.database.name.to_string();
+        let request = RepairRequest { database, destination: None, read_data, dry_run, damaged_backups };
+        let (places, all) = (self.places.clone(), self.places.clone());
+        let what = What::Repair(Repair { database: Arc::clone(&self.database), places, all, request });
+        let mut order = self.order(what, cancel);
+        directory.clone_into(&mut order.site.staging);
+        directory.clone_into(&mut order.site.reports);
+        let done = order.carry_out();
+        match done.verdict {
+            Verdict::Faulted(fault) => Ok(Mended { messages: done.messages, fault: Some(fault) }),
+            _ => ended(done).map(|done| Mended { messages: done.messages, fault: None }),
+        }
     }
 
     fn order(&self, what: What, cancel: &Cancel) -> Order {

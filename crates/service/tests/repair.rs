@@ -85,6 +85,28 @@ async fn what_is_damaged_at_one_destination_comes_from_another_and_a_dry_run_onl
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_does_not_even_open_is_opened_again_by_a_repair() {
+    let host = Host::new();
+    let (service, first, second) = start(&host).await;
+    std::fs::remove_file(first.join("config")).unwrap();
+    std::fs::remove_dir_all(first.join("keys")).unwrap();
+    let other = objects(&second);
+    assert!(failure(&checked(&service, Some("Local")).await).contains("repair the repository"));
+    let said = repaired(&service, RepairRequest { dry_run: true, ..request() }).await;
+    assert_completed(&said);
+    assert!(said.messages.iter().any(|told| told.contains("config: it is missing; it would be made anew")));
+    assert!(!first.join("config").exists(), "a dry run changes nothing");
+    let done = repaired(&service, request()).await;
+    assert_completed(&done);
+    assert!(done.messages.iter().any(|told| told.contains("config: it is missing; it was made anew")));
+    assert_eq!(objects(&second), other, "the other destination stays as it was");
+    assert_completed(&checked(&service, None).await);
+    assert_completed(&backup(&service, "web", BackupKind::Full).await);
+    assert_eq!(service.backups("web", Some("Local")).await.unwrap().len(), 2);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_lost_everywhere_is_named_file_by_file_and_dropped_only_on_an_explicit_word() {
     let host = Host::new();
     let (service, first, second) = start(&host).await;

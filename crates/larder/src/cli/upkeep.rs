@@ -3,14 +3,18 @@
 use super::Connection;
 use clap::{Args, ValueEnum};
 use larder_service::DamagedBackups;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct RepairArguments {
     /// The database
     pub(crate) database: String,
-    /// Only at this destination; what is damaged there is taken from any other
-    #[arg(long, value_name = "NAME")]
-    pub(crate) destination: Option<String>,
+    /// Only at this destination; what is damaged there is taken from any other. With --key-file: the directory that holds a folder for each database, or a task file with one destination; given several times, each is mended with the help of the others
+    #[arg(long, value_name = "NAME|DIR|FILE")]
+    pub(crate) destination: Vec<String>,
+    /// The key of the repositories: works without a server
+    #[arg(long, value_name = "FILE", requires = "destination")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Read every byte, to find damage that sizes do not show
     #[arg(long)]
     pub(crate) read_data: bool,

@@ -8,7 +8,7 @@ use crate::show::screen::Screen;
 use crate::show::table::Table;
 use larder_http::{Accepted, CheckBody, PruneBody, RepairBody};
 use larder_model::Operation;
-use larder_service::{CheckDepth, UpkeepView};
+use larder_service::{CheckDepth, DamagedBackups, ShelfRepair, UpkeepView};
 
 pub(crate) fn check(arguments: &CheckArguments, screen: &Screen) -> Result<Exit, Failure> {
     let read_data = arguments.read_data || arguments.part.is_some();
@@ -26,11 +26,32 @@ pub(crate) fn check(arguments: &CheckArguments, screen: &Screen) -> Result<Exit,
 }
 
 pub(crate) fn repair(arguments: &RepairArguments, screen: &Screen) -> Result<Exit, Failure> {
+    let damaged = DamagedBackups::from(arguments.damaged_backups);
+    if let Some(key_file) = &arguments.key_file {
+        let shelf = offline::shelf_of(&arguments.database, &arguments.destination, key_file)?;
+        let directory = offline::own_directory("larder-repair")?;
+        let asked = ShelfRepair {
+            read_data: arguments.read_data,
+            dry_run: arguments.dry_run,
+            damaged_backups: damaged,
+            directory: &directory,
+        };
+        return offline::repair(&shelf, &asked, screen);
+    }
+    let destination = match arguments.destination.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        _ => {
+            return Err(Failure::new(
+                "a server is told of one destination, or of none for all; several are named with --key-file",
+            ));
+        }
+    };
     let body = RepairBody {
-        destination: arguments.destination.clone(),
+        destination,
         read_data: arguments.read_data,
         dry_run: arguments.dry_run,
-        damaged_backups: arguments.damaged_backups.into(),
+        damaged_backups: damaged,
     };
     let client = Client::new(&arguments.connection)?;
     let accepted: Accepted = client.post(&Path::new(["databases", &arguments.database, "repair"]), &body)?;

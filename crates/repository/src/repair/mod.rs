@@ -12,8 +12,11 @@ mod packs;
 mod rebuild;
 mod refetch;
 mod rehearsal;
+mod revive;
 mod rewrite;
 mod survey;
+
+pub use rehearsal::staged;
 
 use crate::check::Loss;
 use crate::error::RepositoryError;
@@ -75,6 +78,10 @@ pub enum Remedy {
     },
     /// An index object: what it said was read from the packs, and it was removed.
     Rebuilt,
+    /// The configuration or a key file: it was made anew.
+    Remade,
+    /// A key file: nobody could open anything with it, another one opens the repository, and it was removed.
+    Removed,
     /// Nobody has it intact; it stays as it is.
     None,
 }

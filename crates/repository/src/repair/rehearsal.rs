@@ -30,9 +30,15 @@ impl Repository {
         cancel: &Cancel,
         counters: &Counters,
     ) -> Result<RepairReport, RepositoryError> {
-        let stage = Stage { real: Arc::clone(self.storage()), scratch, changes: Mutex::default() };
-        self.at(Arc::new(stage)).repair(twins, options, on_loss, cancel, counters)
+        self.at(staged(Arc::clone(self.storage()), scratch)).repair(twins, options, on_loss, cancel, counters)
     }
+}
+
+/// Returns a destination as a repair would leave it: what is written or removed there goes to `scratch`, which must be empty;
+/// only locks are taken in earnest.
+#[must_use]
+pub fn staged(real: Arc<dyn Storage>, scratch: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    Arc::new(Stage { real, scratch, changes: Mutex::default() })
 }
 
 /// What differs from the repository.

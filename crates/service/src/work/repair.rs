@@ -11,7 +11,7 @@ use crate::work::{Order, Place};
 use larder_model::Database;
 use larder_model::operation::DestinationOutcome;
 use larder_repository::{Loss, Remedy, RepairOptions, RepairReport, Repaired, Repository};
-use larder_storage::Local;
+use larder_storage::{Local, Storage};
 use std::sync::Arc;
 
 /// How many damaged objects are named.
@@ -28,15 +28,26 @@ pub(crate) struct Repair {
     pub(crate) request: RepairRequest,
 }
 
+/// A repository of the database, as far as it opens.
+struct Opened<'a> {
+    place: &'a Place,
+    vault: Result<Vault, ServiceError>,
+    /// What was made anew so that it opens.
+    made: Vec<Repaired>,
+}
+
 impl Repair {
     pub(crate) fn run(&self, order: &Order) -> Done {
         let mut done = Done::default();
         let mut failed = Vec::new();
-        let open = |place: &Place| (place.destination.clone(), order.site.open(place, &self.database));
-        let open: Vec<_> = self.all.iter().map(open).collect();
+        let staging = match self.staging(order) {
+            Ok(staging) => staging,
+            Err(error) => return Done { verdict: Verdict::Faulted(error.to_string()), ..done },
+        };
+        let open = self.open(order, staging.as_ref());
         for place in &self.places {
             let destination = place.destination.name.clone();
-            let mended = self.mend(order, place, &open, &mut done);
+            let mended = self.mend(order, place, &open, staging.as_ref(), &mut done);
             if order.live.cancel.is_canceled() {
                 return Done { verdict: Verdict::Canceled, ..done };
             }
@@ -58,23 +69,67 @@ impl Repair {
         done
     }
 
+    /// Makes the directory for what a dry run would write; it is gone at the end.
+    fn staging(&self, order: &Order) -> Result<Option<Staging>, ServiceError> {
+        match self.request.dry_run {
+            true => Staging::create(&order.site.staging, order.id).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Opens every repository that can be opened; where one that is to be mended lacks what it takes, that is made anew.
+    fn open(&self, order: &Order, staging: Option<&Staging>) -> Vec<Opened<'_>> {
+        let first = |place| Opened { place, vault: order.site.open(place, &self.database), made: Vec::new() };
+        let mut open: Vec<Opened<'_>> = self.all.iter().map(first).collect();
+        // In the second round those help that were revived in the first.
+        for round in 0..2 {
+            for at in 0..open.len() {
+                let place = open[at].place;
+                let is_meant = self.places.iter().any(|meant| meant.destination == place.destination);
+                if !is_meant || (round > 0 && open[at].vault.is_ok()) {
+                    continue;
+                }
+                let others: Vec<&Vault> = open.iter().filter_map(|other| other.vault.as_ref().ok()).collect();
+                let revived = scratch(staging, &format!("open-{at}-{round}")).and_then(|scratch| {
+                    let cancel = &order.live.cancel;
+                    order.site.open_or_revive(place, &self.database, &others, scratch, cancel)
+                });
+                match revived {
+                    Ok((vault, made)) => open[at] = Opened { place, vault: Ok(vault), made },
+                    Err(error) => open[at].vault = Err(error),
+                }
+            }
+        }
+        open
+    }
+
     fn mend(
         &self,
         order: &Order,
         place: &Place,
-        open: &[(crate::destination::Destination, Result<Vault, ServiceError>)],
+        open: &[Opened<'_>],
+        staging: Option<&Staging>,
         done: &mut Done,
     ) -> Result<(), ServiceError> {
-        let vault = order.site.open(place, &self.database)?;
         let name = &place.destination.name;
+        let (own, others): (Vec<&Opened<'_>>, Vec<&Opened<'_>>) =
+            open.iter().partition(|opened| opened.place.destination == place.destination);
+        let (vault, made) = match own.first() {
+            Some(Opened { vault: Ok(vault), made, .. }) => (vault, made.clone()),
+            Some(Opened { vault: Err(error), .. }) => return Err(ServiceError::conflict(error.to_string())),
+            None => {
+                return Err(ServiceError::not_found("destination", name.clone(), "list the destinations"));
+            }
+        };
         if self.drops() {
-            self.expect_own(order, &vault)?;
+            self.expect_own(order, vault)?;
         }
         let mut twins: Vec<Repository> = Vec::new();
-        for (other, opened) in open.iter().filter(|(other, _)| *other != place.destination) {
-            match opened {
-                Ok(other) if other.repository.is_twin_of(&vault.repository) => {
-                    twins.push(other.repository.clone());
+        for opened in others {
+            let other = &opened.place.destination;
+            match &opened.vault {
+                Ok(twin) if twin.repository.is_twin_of(&vault.repository) => {
+                    twins.push(twin.repository.clone());
                 }
                 Ok(_) => done.messages.push(format!(
                     "{name}: nothing can be taken from {}, because it has another master key",
@@ -103,15 +158,14 @@ impl Repair {
         };
         let mut losses = LossList::new(&order.site.reports.join(format!("repair-{}.txt", order.id)));
         let mut note = |loss| losses.add(name, loss);
-        let (cancel, counters) = (&order.live.cancel, &order.live.counters);
-        let report = if self.request.dry_run {
-            let staging = Staging::create(&order.site.staging, order.id)?;
-            let scratch = staging.path().join(format!("repair-{}", done.destinations.len()));
-            let scratch = Arc::new(Local::create(&scratch)?);
-            vault.repository.rehearse_repair(scratch, &twins, &options, &mut note, cancel, counters)?
-        } else {
-            vault.repository.repair(&twins, &options, &mut note, cancel, counters)?
+        let (repository, cancel, counters) = (&vault.repository, &order.live.cancel, &order.live.counters);
+        let mut report = match scratch(staging, &format!("repair-{}", done.destinations.len()))? {
+            Some(scratch) => {
+                repository.rehearse_repair(scratch, &twins, &options, &mut note, cancel, counters)?
+            }
+            None => repository.repair(&twins, &options, &mut note, cancel, counters)?,
         };
+        report.objects.splice(..0, made);
         self.tell(name, &report, &losses.named, &mut done.messages);
         done.messages.extend(losses.finish().map(|told| format!("{name}: {told}")));
         if !self.request.dry_run {
@@ -211,6 +265,14 @@ impl Repair {
     }
 }
 
+/// Makes a place for what a dry run would write.
+fn scratch(staging: Option<&Staging>, folder: &str) -> Result<Option<Arc<dyn Storage>>, ServiceError> {
+    match staging {
+        Some(staging) => Ok(Some(Arc::new(Local::create(staging.path().join(folder))?))),
+        None => Ok(None),
+    }
+}
+
 fn remedy(object: &Repaired, was: &str, were: &str) -> String {
     match &object.remedy {
         Remedy::Refetched { from } => format!("it {was} fetched again from {from}"),
@@ -221,6 +283,8 @@ fn remedy(object: &Repaired, was: &str, were: &str) -> String {
             format!("{kept_blobs} blobs of it {were} saved, and {lost_blobs} are lost")
         }
         Remedy::Rebuilt => format!("what it said {was} read from the packs"),
+        Remedy::Remade => format!("it {was} made anew"),
+        Remedy::Removed => format!("another one opens the repository, so it {was} removed"),
         Remedy::None => "nobody has it intact, so it stays as it is".to_owned(),
     }
 }

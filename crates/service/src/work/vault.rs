@@ -66,11 +66,11 @@ impl Site {
     pub(crate) fn open(&self, place: &Place, database: &Database) -> Result<Vault, ServiceError> {
         let storage = folder(database, self.connections.open(&place.destination.spot)?);
         let repository = self.open_with_any(place, &storage)?;
-        Ok(Vault { place: place.clone(), repository, others: Vec::new(), note: None })
+        Ok(Vault::of(place, repository))
     }
 
     /// Opens a repository with the first password that fits.
-    fn open_with_any(
+    pub(super) fn open_with_any(
         &self,
         place: &Place,
         storage: &Arc<dyn Storage>,
@@ -218,11 +218,16 @@ impl Site {
     }
 }
 
-fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
+pub(super) fn folder(database: &Database, root: Arc<dyn Storage>) -> Arc<dyn Storage> {
     Arc::new(Folder::new(root, database.name.as_str()))
 }
 
 impl Vault {
+    /// An open repository of which nobody asked yet who else writes there.
+    pub(super) fn of(place: &Place, repository: Repository) -> Self {
+        Self { place: place.clone(), repository, others: Vec::new(), note: None }
+    }
+
     /// Waits until this installation's note is written, and says why it could not be. Blocking.
     pub(crate) fn unsigned(&mut self, site: &Site) -> Option<String> {
         let note = self.note.take()?;

@@ -10,7 +10,9 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use support::{Host, assert_completed, backup, failure};
 
-async fn timed(service: &Service) -> (Duration, Operation) {
+async fn timed(host: &Host, service: &Service) -> (Duration, Operation) {
+    // Each backup has a moment of its own, by which it is known.
+    host.clock.advance(jiff::SignedDuration::from_mins(1));
     let begun = Instant::now();
     let operation = backup(service, "web", BackupKind::Full).await;
     (begun.elapsed(), operation)
@@ -37,7 +39,7 @@ async fn a_region_that_refused_and_one_that_hung_hold_up_nobody_and_are_healed()
     service.add_source(host.tree("web")).await.unwrap();
     service.put_server_wide(task.as_object().unwrap()).await.unwrap();
 
-    let (took, operation) = timed(&service).await;
+    let (took, operation) = timed(&host, &service).await;
     failure(&operation);
     let errors: Vec<_> = operation.destinations.iter().map(|one| one.error.as_deref()).collect();
     assert!(errors[0].is_none(), "{errors:?}");
@@ -49,15 +51,19 @@ async fn a_region_that_refused_and_one_that_hung_hold_up_nobody_and_are_healed()
     hanging.set_line(Line { refused: true, ..Line::default() });
     hanging.cut();
     std::fs::write(host.source_path("web").join("new"), "new").unwrap();
-    let (took, operation) = timed(&service).await;
+    let (took, operation) = timed(&host, &service).await;
     failure(&operation);
     assert!(took < Duration::from_secs(6), "{took:?}");
 
     refusing.set_line(Line::default());
     hanging.set_line(Line::default());
-    let (_, operation) = timed(&service).await;
+    let (_, operation) = timed(&host, &service).await;
     assert_completed(&operation);
-    let healed = operation.messages.iter().filter(|message| message.contains("that it lacked brought"));
+    let healed = operation.messages.iter().filter(|message| message.contains("2 backups that it lacked"));
     assert_eq!(healed.count(), 2, "{:?}", operation.messages);
+    for destination in &operation.destinations {
+        let there = service.backups("web", Some(&destination.destination)).await.unwrap();
+        assert_eq!(there.len(), 3, "{}", destination.destination);
+    }
     service.stop().await;
 }

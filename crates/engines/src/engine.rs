@@ -289,6 +289,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         position: &str,
     ) -> Result<ChangeCheck, EngineError>;
 
+    /// Says whether the source of a database keeps something for the next backup of a chain, until [`Engine::release`].
+    fn keeps_for_chains(&self, database: &Database) -> bool {
+        let _ = database;
+        false
+    }
+
     /// Has the source forget what it keeps for the next backup of a chain ([`BackupJob::chain`]), which will never come.
     fn release(&self, source: &Source, database: &Database, chain: &str) -> Result<(), EngineError> {
         let _ = (source, database, chain);

@@ -103,6 +103,10 @@ impl Engine for Postgresql {
         }
     }
 
+    fn keeps_for_chains(&self, database: &Database) -> bool {
+        database.locator == SERVER_LOCATOR
+    }
+
     fn release(&self, source: &Source, database: &Database, chain: &str) -> Result<(), EngineError> {
         match database.locator.as_str() {
             SERVER_LOCATOR => whole::release(&self.tools, source, chain),

@@ -6,7 +6,6 @@ mod compare;
 mod discover;
 mod failure;
 mod find;
-mod line_hash;
 mod login;
 mod properties;
 mod prove;

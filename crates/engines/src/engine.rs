@@ -119,8 +119,14 @@ impl BackupReport {
     /// The name under which the evidence says how much of a backup is history: files and bytes, parted by a space.
     pub const HISTORY: &'static str = "History";
 
+    /// Notes how many files and bytes of the backup are history; what was noted before goes.
+    pub(crate) fn note_history(&mut self, (files, bytes): (u64, u64)) {
+        self.evidence.retain(|(name, _)| name != Self::HISTORY);
+        self.evidence.push((Self::HISTORY.to_owned(), format!("{files} {bytes}")));
+    }
+
     /// Says how many files and bytes of the backup are not what was read of the source now, but an older state that is kept
-    /// beside it. The next full backup has none of it, and is not small for that.
+    /// beside it, or what led from one to the other. The next full backup has none of it, and is not small for that.
     #[must_use]
     pub fn history(&self) -> (u64, u64) {
         let said = self.evidence.iter().find(|(name, _)| name == Self::HISTORY);
@@ -288,6 +294,12 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
         database: &Database,
         position: &str,
     ) -> Result<ChangeCheck, EngineError>;
+
+    /// Says whether the source of a database keeps something for the next backup of a chain, until [`Engine::release`].
+    fn keeps_for_chains(&self, database: &Database) -> bool {
+        let _ = database;
+        false
+    }
 
     /// Has the source forget what it keeps for the next backup of a chain ([`BackupJob::chain`]), which will never come.
     fn release(&self, source: &Source, database: &Database, chain: &str) -> Result<(), EngineError> {

@@ -86,6 +86,11 @@ impl CarefulFile {
         Ok(File::open(path)?.into())
     }
 
+    /// Opens a file that others are about to read as well: what one has read, the next finds in memory.
+    pub(crate) fn open_shared(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: Some(File::open(path)?), through_cache: true })
+    }
+
     pub(crate) fn get(&self) -> io::Result<&File> {
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }

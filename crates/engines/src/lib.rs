@@ -14,6 +14,7 @@ mod etcd;
 mod evidence;
 mod files;
 mod held;
+mod line_hash;
 mod listening;
 mod mariadb;
 mod postgresql;

@@ -6,7 +6,6 @@ mod compare;
 mod discover;
 mod failure;
 mod find;
-mod line_hash;
 mod login;
 mod properties;
 mod prove;
@@ -101,6 +100,10 @@ impl Engine for Postgresql {
             SERVER_LOCATOR => Ok(ChangeCheck::MaybeChanged),
             _ => changed::check(&self.tools, source, database, position),
         }
+    }
+
+    fn keeps_for_chains(&self, database: &Database) -> bool {
+        database.locator == SERVER_LOCATOR
     }
 
     fn release(&self, source: &Source, database: &Database, chain: &str) -> Result<(), EngineError> {

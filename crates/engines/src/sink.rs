@@ -51,6 +51,20 @@ pub trait Sink {
         page_bytes: Option<u32>,
     ) -> Result<u64, SinkError>;
 
+    /// Adds a stream of which only its end tells whether it is what it should be: where reading fails and `is_void` then says so,
+    /// nothing is added, `None` comes back, and the backup goes on. A sink that cannot take back what it began reads nothing, and
+    /// says the same.
+    fn stream_unless(
+        &mut self,
+        entry: Entry,
+        bytes: &mut dyn Read,
+        page_bytes: Option<u32>,
+        is_void: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, SinkError> {
+        let _ = (entry, bytes, page_bytes, is_void);
+        Ok(None)
+    }
+
     /// Takes over the entry of this name in the current directory, with all that is below it, from the backup that an
     /// incremental goes on from; nothing of it is read. Says whether there is one.
     fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError>;

@@ -7,6 +7,7 @@ mod discover;
 mod failure;
 mod find;
 mod header;
+mod in_place;
 mod inspect;
 mod position;
 mod restore;
@@ -22,7 +23,7 @@ use crate::words::{grouped, hex};
 use copy::Copier;
 pub use create::{create_sqlite, place_sqlite};
 use header::Header;
-use inspect::{Depth, Hashing, inspect};
+use inspect::{Depth, Found, Hashing, Sum, inspect};
 use larder_model::{Database, DatabaseName, EngineKind, Entry, EntryKind, Source};
 use position::Position;
 use std::cell::RefCell;
@@ -73,6 +74,10 @@ impl Engine for Sqlite {
     fn backup(&self, job: &BackupJob<'_>, sink: &mut dyn Sink) -> Result<BackupReport, EngineError> {
         let path = path_of(&job.database.locator);
         let before = look_before(&path, job.staging)?;
+        let read = in_place::lies_still(&path, &before).then(|| in_place::read(job, &path, &before, sink));
+        if let Some((found, sum)) = read.transpose()?.flatten() {
+            return Ok(report(&before, found, sum));
+        }
         let copy = {
             let limited = RefCell::new(&mut *sink);
             let pace = |bytes: u64| -> Result<(), EngineError> {
@@ -94,12 +99,8 @@ impl Engine for Sqlite {
             (inspected.join().unwrap_or_else(|panic| resume_unwind(panic)), streamed)
         });
         // What is wrong with the database says more than that its stream ended.
-        let (found, sha256) = (found?, streamed?);
-        Ok(BackupReport {
-            position: before.to_text(),
-            evidence: found.evidence(&sha256),
-            messages: found.remarks,
-        })
+        let (found, sum) = (found?, streamed?);
+        Ok(report(&before, found, sum))
     }
 
     fn restore(&self, job: &RestoreJob<'_>, backup: &dyn BackupReader) -> Result<RestoreReport, EngineError> {
@@ -110,6 +111,10 @@ impl Engine for Sqlite {
         let restored = job.restored.path(self.kind())?;
         compare::compare(&path_of(&job.database.locator), job.report, restored, job.cancel)
     }
+}
+
+fn report(before: &Position, found: Found, sum: Sum) -> BackupReport {
+    BackupReport { position: before.to_text(), evidence: found.evidence(sum), messages: found.remarks }
 }
 
 /// Takes the position before anything is read, so that a write during the copy shows as a change later.
@@ -146,23 +151,18 @@ impl<R: Read> Read for Unless<'_, R> {
     }
 }
 
-/// Hands the copy on, under the name and with the metadata of the original, as long as it is not found damaged; returns its
-/// hash.
+/// Hands the copy on, under the name and with the metadata of the original, as long as it is not found damaged; returns the
+/// sum of it.
 fn stream(
     job: &BackupJob<'_>,
     path: &Path,
     copy: &Path,
     is_damaged: &AtomicBool,
     sink: &mut dyn Sink,
-) -> Result<String, EngineError> {
-    let stat = rustix::fs::stat(path).map_err(|error| failure::file("reading", path, error.into()))?;
+) -> Result<Sum, EngineError> {
     let opened = File::open(copy).and_then(|file| Ok((file.metadata()?.size(), Header::read(&file)?, file)));
     let (size, header, opened) = opened.map_err(|error| failure::file("reading", copy, error))?;
-    let mut metadata = MetadataReader::default().plain(&stat);
-    // The stream is nobody's hard link, and its length is the copy's.
-    (metadata.size, metadata.links, metadata.inode, metadata.device_id) = (size, 1, 0, 0);
-    let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
-    let entry = Entry { name, kind: EntryKind::File, metadata };
+    let entry = entry_of(path, size)?;
     let reader = Unless(BufReader::with_capacity(1 << 20, opened), is_damaged);
     let mut reader = Hashing::new(reader, job.cancel);
     job.counters.bytes_total.store(size, Ordering::Relaxed);
@@ -177,6 +177,16 @@ fn stream(
         cause: format!("the copy has {} bytes and {} were taken", grouped(size), grouped(streamed)),
         remedy: "start the backup again".to_owned(),
     })
+}
+
+/// Makes the entry of a database: the name and metadata of the original, and the length of what is read for it.
+fn entry_of(path: &Path, size: u64) -> Result<Entry, EngineError> {
+    let stat = rustix::fs::stat(path).map_err(|error| failure::file("reading", path, error.into()))?;
+    let mut metadata = MetadataReader::default().plain(&stat);
+    // The stream is nobody's hard link.
+    (metadata.size, metadata.links, metadata.inode, metadata.device_id) = (size, 1, 0, 0);
+    let name = path.file_name().unwrap_or_default().as_bytes().to_vec();
+    Ok(Entry { name, kind: EntryKind::File, metadata })
 }
 
 fn shown_name(path: &Path) -> String {

@@ -151,6 +151,10 @@ fn an_incremental_adds_the_log_and_restores_alone_to_its_end_or_any_moment() {
         ["log", "log/000001-bin.000001", "log/000002-bin.000002", "log/000003-bin.000003"]
     );
     assert_eq!(second.0.entries[1].1, full.0.entries[1].1);
+    // The log is no part of the state that a later full backup is held against.
+    let log = second.0.entries.iter().filter(|(listed, _)| listed.path.starts_with(b"log/"));
+    let bytes: usize = log.map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!((second.1.history(), full.1.history()), ((3, bytes as u64), (0, 0)));
     let proved = bench.prove(&second.0, &second.1).unwrap();
     assert_eq!(proved.differences, [""; 0]);
     assert!(proved.compared.contains("4 transactions of the log replayed"), "{}", proved.compared);
@@ -367,6 +371,8 @@ fn a_server_as_a_whole_comes_back_as_files_with_the_pages_that_changed() {
     server.sql("INSERT INTO shop.customers VALUES (10, 'Edsger', NULL); CREATE DATABASE later; CREATE TABLE later.t (a INT)");
     let next = bench.backup(":server", BackupKind::Incremental, Some(&full)).unwrap();
     assert_eq!(&next.0.names()[1..], ["server/000000-full.mbstream", "server/000001-incremental.mbstream"]);
+    let pages = next.0.entries.last().unwrap().1.len() as u64;
+    assert_eq!((next.1.history(), full.1.history()), ((1, pages), (0, 0)));
     let proved = bench.prove(&next.0, &next.1).unwrap();
     assert_eq!(proved.differences, [""; 0]);
     assert!(proved.compared.starts_with("2 databases, 7 tables, 1,014 rows"), "{}", proved.compared);

@@ -4,14 +4,16 @@
 mod memory;
 
 use larder_engines::{
-    BackupJob, BackupReport, ChangeCheck, CompareJob, Engine, EngineError, RestoreJob, RestoreTarget, Sqlite,
+    BackupJob, BackupReport, ChangeCheck, CompareJob, Content, Engine, EngineError, RestoreJob,
+    RestoreTarget, Sink, SinkError, Sqlite,
 };
 use larder_model::task::BackupType;
-use larder_model::{BackupKind, Cancel, Counters, EngineKind};
+use larder_model::{BackupKind, Cancel, Counters, EngineKind, Entry};
 use larder_testbed::{TempDir, set_modified};
 use memory::{MemoryBackup, database, source};
 use rusqlite::Connection;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +33,17 @@ fn make(path: &Path, mode: &str) -> Connection {
 }
 
 fn try_backup(path: &Path, cancel: &Cancel) -> Result<(MemoryBackup, BackupReport), EngineError> {
-    let staging = TempDir::new();
-    let mut sink = MemoryBackup::default();
+    let (staging, mut sink) = (TempDir::new(), MemoryBackup::default());
+    let report = try_backup_to(path, cancel, staging.path(), &mut sink)?;
+    Ok((sink, report))
+}
+
+fn try_backup_to(
+    path: &Path,
+    cancel: &Cancel,
+    staging: &Path,
+    sink: &mut dyn Sink,
+) -> Result<BackupReport, EngineError> {
     let source = source(EngineKind::Sqlite, Path::new("/"));
     let job = BackupJob {
         source: &source,
@@ -41,13 +52,12 @@ fn try_backup(path: &Path, cancel: &Cancel) -> Result<(MemoryBackup, BackupRepor
         backup_type: BackupType::default(),
         previous: None,
         chain: "test",
-        staging: staging.path(),
+        staging,
         own_directories: &[],
         cancel,
         counters: &Counters::default(),
     };
-    let report = Sqlite.backup(&job, &mut sink)?;
-    Ok((sink, report))
+    Sqlite.backup(&job, sink)
 }
 
 fn backup(path: &Path) -> (MemoryBackup, BackupReport) {
@@ -360,9 +370,11 @@ fn differences_of_a_restored_database_are_found() {
         )
         .unwrap();
     let differences = compare(&path, &report, &restored).differences.join("; ");
-    for words in
-        ["SHA-256", "customers has 1 rows instead of 2", "or\"ders differs from the source's in row 3"]
-    {
+    for words in [
+        "not the one that was backed up",
+        "customers has 1 rows instead of 2",
+        "or\"ders differs from the source's in row 3",
+    ] {
         assert!(differences.contains(words), "{words}: {differences}");
     }
     fs::write(&restored, "nonsense").unwrap();
@@ -382,6 +394,91 @@ fn an_aborted_backup_says_so() {
     let cancel = Cancel::new();
     cancel.cancel();
     assert!(matches!(try_backup(&path, &cancel), Err(EngineError::Canceled(_))));
+}
+
+/// Writes to a database while it is read where it lies.
+struct Meddling<'a> {
+    path: &'a Path,
+    inner: MemoryBackup,
+    taken_back: bool,
+}
+
+impl Sink for Meddling<'_> {
+    fn stream_unless(
+        &mut self,
+        entry: Entry,
+        bytes: &mut dyn Read,
+        page_bytes: Option<u32>,
+        is_void: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, SinkError> {
+        let mut first = [0; 1];
+        bytes.read_exact(&mut first).unwrap();
+        Connection::open(self.path).unwrap().execute_batch("DELETE FROM customers WHERE id = 1").unwrap();
+        let streamed = self.inner.stream_unless(entry, bytes, page_bytes, is_void)?;
+        self.taken_back = streamed.is_none();
+        Ok(streamed)
+    }
+
+    fn stream(
+        &mut self,
+        entry: Entry,
+        bytes: &mut dyn Read,
+        page_bytes: Option<u32>,
+    ) -> Result<u64, SinkError> {
+        self.inner.stream(entry, bytes, page_bytes)
+    }
+
+    fn enter(&mut self, directory: Entry) -> Result<(), SinkError> {
+        self.inner.enter(directory)
+    }
+
+    fn leave(&mut self) -> Result<(), SinkError> {
+        self.inner.leave()
+    }
+
+    fn file(&mut self, entry: Entry, content: Box<dyn Content>) -> Result<(), SinkError> {
+        self.inner.file(entry, content)
+    }
+
+    fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
+        self.inner.carry(name)
+    }
+
+    fn special(&mut self, entry: Entry) -> Result<(), SinkError> {
+        self.inner.special(entry)
+    }
+
+    fn unreadable(&mut self, path: &str, cause: &str) -> Result<(), SinkError> {
+        self.inner.unreadable(path, cause)
+    }
+}
+
+#[test]
+fn a_database_that_lies_still_is_read_where_it_lies_and_copied_where_somebody_writes_meanwhile() {
+    for mode in ["delete", "wal"] {
+        let directory = TempDir::new();
+        let path = directory.join("shop.db");
+        make(&path, mode).close().unwrap();
+        settle(&path);
+        let copied = |sink: &mut dyn Sink| {
+            let staging = TempDir::new();
+            let report = try_backup_to(&path, &Cancel::new(), staging.path(), sink).unwrap();
+            (staging.join("copy.db").exists(), report)
+        };
+        let mut sink = MemoryBackup::default();
+        let (is_copied, report) = copied(&mut sink);
+        assert!(!is_copied, "{mode}");
+        let restored = directory.join("first.db");
+        restore(&sink, &report, &restored);
+        assert_eq!(compare(&path, &report, &restored).differences, [""; 0], "{mode}");
+        let mut sink = Meddling { path: &path, inner: MemoryBackup::default(), taken_back: false };
+        let (is_copied, report) = copied(&mut sink);
+        assert!(is_copied && sink.taken_back, "{mode}");
+        assert!(report.evidence.contains(&("Rows of customers".to_owned(), "1".to_owned())), "{report:?}");
+        let restored = directory.join("second.db");
+        restore(&sink.inner, &report, &restored);
+        assert_eq!(compare(&path, &report, &restored).differences, [""; 0], "{mode}");
+    }
 }
 
 #[test]

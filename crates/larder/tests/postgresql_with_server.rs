@@ -3,10 +3,11 @@
 
 mod support;
 
-use larder_testbed::{Postgresql, Restic, Server, TempDir};
+use larder_testbed::{Postgresql, Restic, Server, TempDir, wait_until};
 use serde_json::json;
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 use support::{Site, ask};
 
 /// A server of Larder's, a server of PostgreSQL's, and what the second is called in the first.
@@ -30,19 +31,33 @@ impl Both {
             "CREATE TABLE items (id serial PRIMARY KEY, name text); INSERT INTO items (name) SELECT 'item ' || i FROM generate_series(1, 1000) i",
         );
         let both = Self { larder: site.serve(), site, postgresql };
-        let folder = both.site.directory.join("backups");
-        let task = json!({
-            "Name": "Nightly", "FullBackupFrequency": "0 2 * * *",
-            "LocalSettings": { "FolderPath": folder },
-        });
-        let file = both.site.directory.join("task.json");
-        fs::write(&file, task.to_string()).unwrap();
-        both.ask(&["task", "put", file.to_str().unwrap()]);
+        both.put_task(json!({}));
         both
     }
 
     fn ask(&self, arguments: &[&str]) -> String {
         ask(&self.larder, arguments).expect(0).said
+    }
+
+    /// Makes the task, or changes it.
+    fn put_task(&self, more: serde_json::Value) {
+        let folder = self.site.directory.join("backups");
+        let mut task = json!({
+            "Name": "Nightly", "FullBackupFrequency": "0 2 * * *",
+            "LocalSettings": { "FolderPath": folder },
+        });
+        task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let file = self.site.directory.join("task.json");
+        fs::write(&file, task.to_string()).unwrap();
+        self.ask(&["task", "put", file.to_str().unwrap()]);
+    }
+
+    /// Waits until the server has so many replication slots of Larder's.
+    fn has_slots(&self, wanted: u32) {
+        let slots = "SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'larder%'";
+        wait_until(&format!("{wanted} replication slots"), Duration::from_secs(30), || {
+            (self.postgresql.sql("postgres", slots) == wanted.to_string()).then_some(())
+        });
     }
 
     fn password_file(&self, password: &str) -> String {
@@ -166,10 +181,57 @@ fn a_whole_server_is_backed_up_with_its_log_and_comes_back_to_a_named_moment() {
     let chain = both.ask(&["backup", "list", "postgresql.server", "--json"]);
     assert!(!chain.contains("\"suspicious\": true"), "{chain}");
     both.ask(&["backup", "now", "postgresql.server", "--full", "--wait"]);
-    let slots = "SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'larder%'";
-    assert_eq!(both.postgresql.sql("postgres", slots), "1");
+    both.has_slots(1);
     both.ask(&["task", "delete", "Nightly"]);
-    larder_testbed::wait_until("the end of the slot", std::time::Duration::from_secs(30), || {
-        (both.postgresql.sql("postgres", slots) == "0").then_some(())
-    });
+    both.has_slots(0);
+}
+
+#[test]
+fn whatever_ends_the_backups_of_a_whole_server_takes_its_replication_slot_along() {
+    let both = Both::new();
+    let (address, file) = (both.postgresql.address("postgres"), both.password_file(Postgresql::PASSWORD));
+    let add = ["source", "add", &address, "--password-file", &file, "--option", "WholeServer=true"];
+    both.ask(&add);
+    let again = || {
+        both.ask(&["backup", "now", "postgresql.server", "--wait"]);
+        both.has_slots(1);
+    };
+    again();
+    both.ask(&["task", "disable", "Nightly"]);
+    both.has_slots(0);
+    both.ask(&["task", "enable", "Nightly"]);
+    again();
+    both.put_task(json!({ "ExcludedDatabases": ["postgresql.server"] }));
+    both.has_slots(0);
+    both.put_task(json!({ "ExcludedDatabases": [] }));
+    again();
+    both.put_task(json!({ "Identifier": "another" }));
+    both.has_slots(0);
+    again();
+    both.ask(&["source", "change", "postgresql", "--option", "WholeServer=false"]);
+    both.has_slots(0);
+    both.ask(&["source", "change", "postgresql", "--option", "WholeServer=true"]);
+    again();
+    both.ask(&["source", "remove", "postgresql"]);
+    both.has_slots(0);
+    both.ask(&add);
+    again();
+}
+
+#[test]
+fn a_source_removed_while_its_server_is_copied_leaves_no_slot() {
+    let both = Both::new();
+    let (address, file) = (both.postgresql.address("postgres"), both.password_file(Postgresql::PASSWORD));
+    let add = ["source", "add", &address, "--password-file", &file, "--option", "WholeServer=true"];
+    both.ask(&add);
+    both.put_task(json!({ "MaxReadOpsPerSecond": 20 }));
+    let begun = both.ask(&["backup", "now", "postgresql.server", "--full", "--json"]);
+    let begun: serde_json::Value = serde_json::from_str(&begun).unwrap();
+    both.has_slots(1);
+    both.ask(&["source", "remove", "postgresql"]);
+    both.put_task(json!({ "Disabled": true }));
+    // What is under way needs it to its end.
+    both.has_slots(1);
+    both.ask(&["operation", "abort", &begun["Operations"][0].to_string()]);
+    both.has_slots(0);
 }

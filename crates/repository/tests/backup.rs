@@ -163,6 +163,29 @@ fn a_stream_that_breaks_off_is_no_backup() {
 }
 
 #[test]
+fn a_stream_that_is_taken_back_leaves_nothing_and_the_backup_goes_on() {
+    let bench = Bench::new();
+    let (repository, restic) = bench.local("repository");
+    let mut writer = bench.writer(std::slice::from_ref(&repository), bench.options());
+    let bytes = Random::new(7).bytes(5 << 20);
+    for page_bytes in [Some(4096), None] {
+        let broken = || Breaking(Cursor::new(bytes.clone()));
+        let entry = || file_entry("shop.db", bytes.len() as u64);
+        assert_eq!(writer.stream_unless(entry(), &mut broken(), page_bytes, &|| true).unwrap(), None);
+    }
+    let entry = file_entry("shop.db", bytes.len() as u64);
+    let streamed = writer.stream_unless(entry, &mut &bytes[..], Some(4096), &|| true).unwrap();
+    assert_eq!(streamed, Some(bytes.len() as u64), "what ends well is not asked about");
+    writer.finish(Seal::default()).unwrap();
+    restic.check_read_data();
+    assert_eq!(read_everything(&repository), 1 + bytes.len().div_ceil(8192));
+    let mut writer = bench.writer(std::slice::from_ref(&repository), bench.options());
+    let entry = file_entry("shop.db", 1);
+    let error = writer.stream_unless(entry, &mut Breaking(Cursor::new(bytes.clone())), None, &|| false);
+    assert!(matches!(error, Err(RepositoryError::Source { .. })), "{error:?}");
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named_and_the_rest_is_kept() {
     let bench = Bench::new();
     let repository = bench.create(Arc::new(MemoryStorage::new()));

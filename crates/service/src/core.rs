@@ -9,6 +9,7 @@ use crate::identity::TaskKey;
 use crate::job::Job;
 use crate::operations::Operations;
 use crate::queue::Queue;
+use crate::release::Kept;
 use crate::seal::Sealer;
 use crate::service::contents::LOOKS;
 use crate::settings::Settings;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     catalog: RwLock<Catalog>,
     board: Mutex<Board>,
     changes: Mutex<ChangeLog>,
+    /// What sources keep for the next backups.
+    kept: Mutex<Kept>,
     pub(crate) operations: Operations,
     /// Places for those who look into backups.
     pub(crate) looks: Arc<Semaphore>,
@@ -119,6 +122,7 @@ impl Core {
             catalog: RwLock::new(catalog),
             board: Mutex::new(board),
             changes: Mutex::default(),
+            kept: Mutex::default(),
             operations,
             looks: Arc::new(Semaphore::new(LOOKS)),
             downloads: Arc::new(Semaphore::new(LOOKS)),
@@ -142,6 +146,10 @@ impl Core {
 
     pub(crate) fn changes(&self) -> MutexGuard<'_, ChangeLog> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

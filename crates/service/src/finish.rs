@@ -78,6 +78,7 @@ pub(crate) async fn finish(core: &Arc<Core>, id: OperationId, job: &Job, started
             core.changes_unseen(key, started);
         }
         core.poll_after_run(key);
+        core.chain_rests(key);
         core.reschedule(std::iter::once(key));
     }
     // Before anybody hears that it ended: what they then ask for finds its place free.

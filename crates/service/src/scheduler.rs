@@ -8,6 +8,7 @@ use crate::job::{Cause, Job};
 use crate::plan::Plan;
 use crate::planning::Planner;
 use crate::queue::Lane;
+use crate::release::Ended;
 use jiff::{SignedDuration, Timestamp};
 use larder_model::{BackupKind, Database, DatabaseName, OperationKind};
 use std::sync::Arc;
@@ -180,7 +181,7 @@ impl Core {
     }
 
     fn put_on_agenda<'a>(self: &Arc<Self>, keys: impl Iterator<Item = &'a TaskKey>) {
-        let mut watches = Vec::new();
+        let (mut watches, mut ended) = (Vec::new(), Ended::default());
         {
             let catalog = self.catalog();
             let mut board = self.board();
@@ -192,6 +193,7 @@ impl Core {
                     (!waits).then(|| planner.appointment(key, database, task, &board)).flatten()
                 });
                 board.agenda.set(key, next.map(|plan| plan.begins));
+                self.note_chain(&catalog, key, &mut ended);
                 let watched = found.filter(|(_, task)| task.schedule.after_changes().is_some());
                 let with_source = watched.and_then(|(database, _)| {
                     Some((Arc::clone(database), catalog.sources.get(&database.source)?.clone()))
@@ -200,7 +202,9 @@ impl Core {
                     watches.push((key.clone(), with_source));
                 }
             }
+            self.note_chains(&catalog, &mut ended);
         }
+        self.release(ended);
         for (key, wanted) in watches {
             self.watch_for(&key, wanted.as_ref().map(|(database, source)| (&**database, source)));
         }

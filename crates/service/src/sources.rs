@@ -7,7 +7,6 @@ use crate::error::ServiceError;
 use crate::identity::{TaskKey, TaskUid};
 use crate::reconcile::is_among;
 use crate::record;
-use crate::release;
 use crate::stored;
 use crate::stored_source;
 use crate::tasks::server_wide::forgotten;
@@ -66,7 +65,10 @@ pub(crate) async fn change(
         core.catalog_mut().sources.insert(source.name.clone(), source.clone());
     }
     discovery::enter(core, &source, &found).await?;
-    Ok(databases_of(core, &source))
+    let databases = databases_of(core, &source);
+    // What its server keeps may be another's now.
+    core.reschedule_databases(databases.iter());
+    Ok(databases)
 }
 
 /// Asks a source which rights its user lacks.
@@ -170,7 +172,6 @@ pub(crate) async fn remove(core: &Arc<Core>, name: &str) -> Result<(), ServiceEr
     }
     writes.extend(traces.writes());
     core.store(writes).await?;
-    release::source(core, &name);
     let names: Vec<DatabaseName> =
         kept.iter().map(|database| database.name.clone()).chain(gone.clone()).collect();
     {

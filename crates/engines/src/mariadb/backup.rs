@@ -192,10 +192,11 @@ impl Backup<'_> {
             begun: last.scan.begun,
             server: self.facts.server,
         };
-        let Some(segments) = self.write(sink, &position, &fetched)? else {
+        let Some((segments, new_bytes)) = self.write(sink, &position, &fetched)? else {
             return Ok(Err("the dump of the last backup cannot be taken over".to_owned()));
         };
         let changes: usize = fetched.iter().map(|fetched| fetched.scan.groups.len()).sum();
+        let history = (segments.len() as u64, previous.history().1 + new_bytes);
         let position = Position {
             log: Some(log),
             lsn: self.facts.lsn,
@@ -204,23 +205,27 @@ impl Backup<'_> {
             segments,
             ..position
         };
-        Ok(Ok(BackupReport {
+        let mut report = BackupReport {
             position: position.to_text(),
             evidence: previous.evidence.clone(),
             messages: vec![format!(
                 "{} of the log since the last backup concern it",
                 crate::words::count(changes as u64, "transaction", "transactions")
             )],
-        }))
+        };
+        // The next full backup has none of the log, and is not small for that.
+        report.note_history(history);
+        Ok(Ok(report))
     }
 
-    /// Takes over what is there and adds the new pieces; `None` where there is nothing to take over.
+    /// Takes over what is there and adds the new pieces; returns the names of all, and how many bytes the new ones have. `None` where
+    /// there is nothing to take over.
     fn write(
         &self,
         sink: &mut dyn Sink,
         position: &Position,
         fetched: &[Fetched],
-    ) -> Result<Option<Vec<String>>, EngineError> {
+    ) -> Result<Option<(Vec<String>, u64)>, EngineError> {
         use super::dump::{CODE, DATABASE, TABLES, VIEWS};
         let lost =
             |name: &str| failed(self.action(), format!("the last backup lacks {name}"), "make a full backup");
@@ -233,10 +238,10 @@ impl Backup<'_> {
             }
         }
         sink.carry(VIEWS.as_bytes())?;
-        let mut segments = position.segments.clone();
+        let (mut segments, mut new_bytes) = (position.segments.clone(), 0);
         let new: Vec<&Fetched> = fetched.iter().filter(|fetched| !fetched.scan.groups.is_empty()).collect();
         if segments.is_empty() && new.is_empty() {
-            return Ok(Some(segments));
+            return Ok(Some((segments, new_bytes)));
         }
         let metadata = Metadata { mode: 0o700, links: 1, ..Metadata::default() };
         sink.enter(Entry { name: LOG.into(), kind: EntryKind::Directory, metadata })?;
@@ -266,9 +271,10 @@ impl Backup<'_> {
                 ));
             }
             segments.push(name);
+            new_bytes += length;
         }
         sink.leave()?;
-        Ok(Some(segments))
+        Ok(Some((segments, new_bytes)))
     }
 }
 

@@ -126,7 +126,7 @@ impl Copy<'_> {
         }
         let kind = if previous_lsn.is_some() { "incremental" } else { "full" };
         let name = format!("{:06}-{kind}.mbstream", streams.len());
-        let (from, to) = self.stream(sink, &name, previous_lsn)?;
+        let (from, to, bytes) = self.stream(sink, &name, previous_lsn)?;
         sink.leave()?;
         if previous_lsn.is_some_and(|wanted| wanted != from) {
             return Err(failed(
@@ -136,17 +136,29 @@ impl Copy<'_> {
             ));
         }
         streams.push(name);
+        // The pages that changed lie beside those of the full copy; the next full one has neither twice.
+        let before = self.job.previous.filter(|_| previous_lsn.is_some());
+        let history = before.map(|before| (streams.len() as u64 - 1, before.history().1 + bytes));
         let databases = discover::names(self.client)?;
         let position = ServerPosition { lsn: to, identity: self.identity.clone(), streams };
-        Ok(BackupReport {
+        let mut report = BackupReport {
             position: serde_json::to_string(&position).ok(),
             evidence: databases.into_iter().map(|name| (format!("database {name}"), String::new())).collect(),
             messages: vec![format!("pages from {from} to {to}")],
-        })
+        };
+        if let Some(history) = history {
+            report.note_history(history);
+        }
+        Ok(report)
     }
 
-    /// Streams one copy, and returns from where to where its pages are.
-    fn stream(&self, sink: &mut dyn Sink, name: &str, since: Option<u64>) -> Result<(u64, u64), EngineError> {
+    /// Streams one copy, and returns from where to where its pages are, and how many bytes it has.
+    fn stream(
+        &self,
+        sink: &mut dyn Sink,
+        name: &str,
+        since: Option<u64>,
+    ) -> Result<(u64, u64, u64), EngineError> {
         let tool = self.client.tools.find_unasked(&COPIER)?;
         let (target, notes) = (self.job.staging.join("copy"), self.job.staging.join("notes"));
         let run = self
@@ -180,8 +192,8 @@ impl Copy<'_> {
         }
         // Written only after everything else went well; the program says "completed OK!" at the same time.
         let noted = fs::read_to_string(notes.join("xtrabackup_checkpoints")).ok();
-        let numbers =
-            noted.and_then(|text| Some((noted_number(&text, "from_lsn")?, noted_number(&text, "to_lsn")?)));
+        let numbers = noted
+            .and_then(|text| Some((noted_number(&text, "from_lsn")?, noted_number(&text, "to_lsn")?, bytes)));
         numbers.ok_or_else(|| {
             failed(
                 self.action(),

@@ -4,7 +4,7 @@ use crate::error::EngineError;
 use crate::tool::{ToolFailure, ToolTrouble};
 
 /// Texts of the server and its programs, in the language that Larder asks for, and what helps.
-const REMEDIES: [(&str, &str); 22] = [
+const REMEDIES: [(&str, &str); 23] = [
     (
         "pg_read_all_settings",
         "run: larder source check SOURCE; it names each right that is missing, with the statement that grants it",
@@ -16,6 +16,10 @@ const REMEDIES: [(&str, &str); 22] = [
     (
         "to use replication slots",
         "run: larder source check SOURCE; it names each right that is missing, with the statement that grants it",
+    ),
+    (
+        "No space left on device",
+        "free space on the server's volume and start again; what the restore had made there is removed, and all else is as it was",
     ),
     (
         "has already been removed",

@@ -3,7 +3,7 @@
 //! A table's rows stand between a line `COPY … FROM stdin;` and a line `\.`, one on each line. Their hashes are added up, so
 //! that the order, which nobody promises, makes no difference. What two dumps of the same rows give is the same.
 
-use super::line_hash::LineHash;
+use crate::line_hash::LineHash;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 

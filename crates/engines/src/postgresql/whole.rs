@@ -70,9 +70,21 @@ pub(super) fn is_whole(backup: &dyn BackupReader) -> Result<bool, EngineError> {
 pub(super) fn release(tools: &Tools, source: &Source, chain: &str) -> Result<(), EngineError> {
     let Some(slot) = Slot::of(chain) else { return Ok(()) };
     let login = Login::of(source)?;
-    let mut session = Session::open(tools, &login, login.maintenance(), &Cancel::new())?;
-    slot.remove(&mut session)?;
-    session.close()
+    let dropped =
+        Session::open(tools, &login, login.maintenance(), &Cancel::new()).and_then(|mut session| {
+            slot.remove(&mut session)?;
+            session.close()
+        });
+    dropped.map_err(|error| {
+        failed(
+            format!("dropping the replication slot {} of {}", slot.name, login.address),
+            error.to_string(),
+            format!(
+                "drop it by hand, or the server keeps its log for it until its disk is full: SELECT pg_drop_replication_slot('{}')",
+                slot.name
+            ),
+        )
+    })
 }
 
 /// Says what a restored copy is held against.

@@ -1,9 +1,7 @@
 //! Compares a restored database with the evidence of its backup, and with the live one where that did not change.
 
 use super::failure::{explain, file, unless_canceled};
-use super::inspect::{
-    Depth, Found, Hashing, SHA256, inspect, open_still, quoted, recorded, recorded_rows, tables,
-};
+use super::inspect::{Depth, Found, Hashing, Sum, inspect, open_still, quoted, recorded_rows, tables};
 use super::position::Position;
 use crate::engine::{BackupReport, Comparison};
 use crate::error::EngineError;
@@ -21,12 +19,9 @@ pub(super) fn compare(
     cancel: &Cancel,
 ) -> Result<Comparison, EngineError> {
     let mut differences = Vec::new();
-    match recorded(report, SHA256) {
-        Some(wanted) if wanted != sha256(restored, cancel)? => {
-            differences
-                .push("the restored file has another SHA-256 than the one that was backed up".to_owned());
-        }
-        Some(_) => {}
+    match sum(report, restored, cancel)?.is_in(report) {
+        Some(true) => {}
+        Some(false) => differences.push("the restored file is not the one that was backed up".to_owned()),
         None => differences
             .push("the backup has no evidence to compare with; it was not made by this engine".to_owned()),
     }
@@ -40,7 +35,7 @@ pub(super) fn compare(
     };
     compare_rows(report, &found, &mut differences);
     let mut compared = format!(
-        "{}, {}, SHA-256, integrity check",
+        "{}, {}, every byte, integrity check",
         count(found.tables.len() as u64, "table", "tables"),
         count(found.rows(), "row", "rows")
     );
@@ -61,9 +56,9 @@ pub(super) fn compare(
     Ok(Comparison { compared, differences, changed_since })
 }
 
-fn sha256(path: &Path, cancel: &Cancel) -> Result<String, EngineError> {
+fn sum(report: &BackupReport, path: &Path, cancel: &Cancel) -> Result<Sum, EngineError> {
     let opened = CarefulFile::open(path).map_err(|error| file("reading", path, error))?;
-    let mut hashing = Hashing::new(io::BufReader::with_capacity(1 << 20, opened), cancel);
+    let mut hashing = Hashing::like(Some(report), io::BufReader::with_capacity(1 << 20, opened), cancel);
     let read = io::copy(&mut hashing, &mut io::sink());
     read.map_err(|error| unless_canceled(cancel, file("reading", path, error)))?;
     Ok(hashing.finish())

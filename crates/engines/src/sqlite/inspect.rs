@@ -5,6 +5,7 @@ use super::header::Header;
 use crate::engine::BackupReport;
 use crate::error::EngineError;
 use crate::held::CarefulFile;
+use crate::line_hash::LineHash;
 use crate::words::hex;
 use larder_model::Cancel;
 use rusqlite::{Connection, OpenFlags};
@@ -12,10 +13,14 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 /// The names under which a report keeps its evidence; a table's rows come under [`ROWS`] and its name.
-pub(super) const SHA256: &str = "Sha256";
+const SUM: &str = "Sum";
+/// What older backups have instead.
+const SHA256: &str = "Sha256";
 const PAGES: &str = "Pages";
 const PAGE_BYTES: &str = "PageBytes";
 const ROWS: &str = "Rows of ";
@@ -75,17 +80,31 @@ pub(super) fn inspect(
     let failed = |error: rusqlite::Error| unless_canceled(cancel, explain("checking", shown, &error));
     let connection = open_still(path, cancel).map_err(failed)?;
     let mut found = Found { page_bytes: header.page_bytes, ..Found::default() };
-    check(&connection, shown, depth, cancel, &mut found)?;
+    // Both walk through the whole file.
+    let (checked, counted) = thread::scope(|scope| {
+        let counted = scope.spawn(|| counts(path, cancel));
+        let checked = check(&connection, shown, depth, cancel, &mut found);
+        (checked, counted.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    // What is wrong with the file says more than that it could not be counted.
+    checked?;
+    found.tables = counted.map_err(failed)?;
     found.pages = connection
         .query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))
         .map_err(failed)?
         .unsigned_abs();
-    for table in tables(&connection).map_err(failed)? {
-        let count = format!("SELECT count(*) FROM {}", quoted(&table));
-        let rows = connection.query_row(&count, [], |row| row.get::<_, i64>(0)).map_err(failed)?;
-        found.tables.push((table, rows.unsigned_abs()));
-    }
     Ok(found)
+}
+
+/// Counts the rows of each table.
+fn counts(path: &Path, cancel: &Cancel) -> rusqlite::Result<Vec<(String, u64)>> {
+    let connection = open_still(path, cancel)?;
+    let count = |table: String| {
+        let question = format!("SELECT count(*) FROM {}", quoted(&table));
+        let rows = connection.query_row(&question, [], |row| row.get::<_, i64>(0))?;
+        Ok((table, rows.unsigned_abs()))
+    };
+    tables(&connection)?.into_iter().map(count).collect()
 }
 
 fn check(
@@ -130,9 +149,9 @@ pub(super) fn quoted(name: &str) -> String {
 
 impl Found {
     /// Writes everything down for a report.
-    pub(super) fn evidence(&self, sha256: &str) -> Vec<(String, String)> {
+    pub(super) fn evidence(&self, sum: Sum) -> Vec<(String, String)> {
         let mut evidence = vec![
-            (SHA256.to_owned(), sha256.to_owned()),
+            (sum.name.to_owned(), sum.value),
             (PAGES.to_owned(), self.pages.to_string()),
             (PAGE_BYTES.to_owned(), self.page_bytes.to_string()),
         ];
@@ -147,7 +166,7 @@ impl Found {
 }
 
 /// Returns what a report says under a name.
-pub(super) fn recorded<'a>(report: &'a BackupReport, name: &str) -> Option<&'a str> {
+fn recorded<'a>(report: &'a BackupReport, name: &str) -> Option<&'a str> {
     report.evidence.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
@@ -156,21 +175,51 @@ pub(super) fn recorded_rows(report: &BackupReport) -> impl Iterator<Item = (&str
     report.evidence.iter().filter_map(|(name, rows)| Some((name.strip_prefix(ROWS)?, rows.as_str())))
 }
 
-/// Computes SHA-256 of what is read through it, and stops when the work is cancelled.
+/// A sum of all bytes of a file, under the name that evidence keeps it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    name: &'static str,
+    value: String,
+}
+
+impl Sum {
+    /// Says whether a report has it so; nothing where it has none.
+    pub(super) fn is_in(&self, report: &BackupReport) -> Option<bool> {
+        recorded(report, self.name).map(|recorded| recorded == self.value)
+    }
+}
+
+/// Sums up what is read through it, and stops when the work is cancelled.
+///
+/// Every piece that a repository gives back fits its SHA-256. What this finds is pieces in another order, or another file.
 pub(super) struct Hashing<'a, R> {
     reader: R,
     cancel: &'a Cancel,
-    hash: Sha256,
+    hash: Hash,
+}
+
+enum Hash {
+    Fast(LineHash),
+    Sha256(Sha256),
 }
 
 impl<'a, R: Read> Hashing<'a, R> {
-    pub(super) fn new(reader: R, cancel: &'a Cancel) -> Self {
-        Self { reader, cancel, hash: Sha256::new() }
+    pub(super) const fn new(reader: R, cancel: &'a Cancel) -> Self {
+        Self { reader, cancel, hash: Hash::Fast(LineHash::NEW) }
     }
 
-    /// Returns the hash in hexadecimal digits.
-    pub(super) fn finish(self) -> String {
-        hex(&self.hash.finalize())
+    /// Sums up as a report did.
+    pub(super) fn like(report: Option<&BackupReport>, reader: R, cancel: &'a Cancel) -> Self {
+        let is_older = report.is_some_and(|report| recorded(report, SHA256).is_some());
+        let hash = if is_older { Hash::Sha256(Sha256::new()) } else { Hash::Fast(LineHash::NEW) };
+        Self { reader, cancel, hash }
+    }
+
+    pub(super) fn finish(self) -> Sum {
+        match self.hash {
+            Hash::Fast(hash) => Sum { name: SUM, value: format!("{:016x}", hash.finish()) },
+            Hash::Sha256(hash) => Sum { name: SHA256, value: hex(&hash.finalize()) },
+        }
     }
 }
 
@@ -178,7 +227,34 @@ impl<R: Read> Read for Hashing<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.cancel.check().map_err(io::Error::other)?;
         let length = self.reader.read(buffer)?;
-        self.hash.update(buffer.get(..length).unwrap_or_default());
+        let bytes = buffer.get(..length).unwrap_or_default();
+        match &mut self.hash {
+            Hash::Fast(hash) => hash.update(bytes),
+            Hash::Sha256(hash) => hash.update(bytes),
+        }
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_believed_in_the_words_of_its_own_time() {
+        let cancel = Cancel::new();
+        let report = |evidence| BackupReport { evidence, ..BackupReport::default() };
+        let older = report(vec![(SHA256.to_owned(), hex(&Sha256::digest(b"pages")))]);
+        let sum = |report: Option<&BackupReport>, bytes: &[u8]| {
+            let mut hashing = Hashing::like(report, bytes, &cancel);
+            io::copy(&mut hashing, &mut io::sink()).unwrap();
+            hashing.finish()
+        };
+        let newer = report(Found::default().evidence(sum(None, b"pages")));
+        for report in [older, newer] {
+            assert_eq!(sum(Some(&report), b"pages").is_in(&report), Some(true));
+            assert_eq!(sum(Some(&report), b"pagse").is_in(&report), Some(false));
+        }
+        assert_eq!(sum(None, b"pages").is_in(&report(Vec::new())), None);
     }
 }

@@ -102,6 +102,11 @@ impl Position {
         self.wal.is_some()
     }
 
+    /// Says whether nobody wrote lately and no log or journal waits to be worked in.
+    pub(super) const fn rests(&self) -> bool {
+        self.settled && !self.has_wal() && !self.has_journal()
+    }
+
     pub(super) const fn is_settled(&self) -> bool {
         self.settled
     }

@@ -2,7 +2,7 @@
 
 use super::failure::file;
 use super::header::{SUFFIXES, beside};
-use super::inspect::{Depth, Hashing, SHA256, inspect, recorded};
+use super::inspect::{Depth, Hashing, inspect};
 use crate::dump::only_file;
 use crate::engine::{RestoreJob, RestoreReport};
 use crate::error::EngineError;
@@ -62,7 +62,7 @@ fn write(
 ) -> Result<u64, EngineError> {
     let failed = |error| file("writing", &temporary.path, error);
     let mut copy = OpenOptions::new().write(true).open(&temporary.path).map_err(failed)?;
-    let mut source = Hashing::new(backup.open(&entry.path)?, job.cancel);
+    let mut source = Hashing::like(job.report, backup.open(&entry.path)?, job.cancel);
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
     loop {
@@ -78,8 +78,8 @@ fn write(
         copy.write_all(buffer.get(..length).unwrap_or_default()).map_err(failed)?;
         bytes += length as u64;
     }
-    let (is, recorded) = (source.finish(), job.report.and_then(|report| recorded(report, SHA256)));
-    if recorded.is_some_and(|recorded| recorded != is) {
+    let sum = source.finish();
+    if job.report.and_then(|report| sum.is_in(report)) == Some(false) {
         return Err(EngineError::Failed {
             action: format!("restoring {}", target.display()),
             cause: "the backup's bytes are not those that were backed up".to_owned(),

@@ -24,6 +24,8 @@ pub(crate) struct MemoryBackup {
     pub(crate) awaited: u64,
     /// How many files were taken over because they are the same.
     pub(crate) carried: u64,
+    /// The paths of what was taken over by name, as they are in this backup.
+    pub(crate) taken_over: Vec<String>,
     /// What an incremental goes on from.
     pub(crate) previous: Option<Box<Self>>,
 }
@@ -91,6 +93,19 @@ impl Sink for MemoryBackup {
         Ok(length as u64)
     }
 
+    fn stream_unless(
+        &mut self,
+        entry: Entry,
+        bytes: &mut dyn Read,
+        page_bytes: Option<u32>,
+        is_void: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, SinkError> {
+        match self.stream(entry, bytes, page_bytes) {
+            Err(_) if is_void() => Ok(None),
+            streamed => streamed.map(Some),
+        }
+    }
+
     fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
         let path_in = |place: &[Vec<u8>]| [place, &[name.to_vec()]].concat().join(&b'/');
         let (path, new) = (path_in(&self.before), path_in(&self.current));
@@ -104,6 +119,9 @@ impl Sink for MemoryBackup {
             listed.path.splice(..path.len(), new.iter().copied());
         }
         let is_there = !carried.is_empty();
+        if is_there {
+            self.taken_over.push(String::from_utf8_lossy(&new).into_owned());
+        }
         self.entries.extend(carried);
         Ok(is_there)
     }

@@ -56,6 +56,13 @@ impl ChunkReader {
         }
     }
 
+    /// Returns the next chunk where it is in the buffer already and shorter than `below`; those before stay where they are.
+    pub(super) fn next_short(&mut self, chunker: &Chunker, below: usize) -> Option<Range<usize>> {
+        let length = chunker.next_chunk(&self.buffer[self.from..self.until], self.at_end)?;
+        let chunk = self.from..self.from + length;
+        (length < below).then(|| self.from = chunk.end).map(|()| chunk)
+    }
+
     /// Returns bytes of the buffer.
     pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
         &self.buffer[range]

@@ -5,7 +5,7 @@
 
 use super::packers::{Packers, Slot};
 use crate::id::Id;
-use crate::lanes::{Stream, hash_beside};
+use crate::lanes::{Stream, hash_all, hash_beside};
 use crate::pack::ClosedPack;
 
 /// The full pack of one thread, of which a part is hashed with each blob. It is sent off once all of it is.
@@ -38,19 +38,31 @@ impl Pending {
 impl Naming {
     /// Returns the name of a blob, and hashes as many bytes of the pack meanwhile.
     pub(super) fn id_of(&mut self, blob: &[u8], packers: &Packers) -> Id {
-        let Some(mut pending) = self.pending.take() else { return Id::of(blob) };
+        if self.pending.is_none() {
+            return Id::of(blob);
+        }
+        self.ids_of(&[blob], packers).first().copied().unwrap_or_else(|| Id::of(blob))
+    }
+
+    /// Returns the names of several blobs, hashed beside each other, and beside as many bytes of the pack where one waits.
+    pub(super) fn ids_of(&mut self, blobs: &[&[u8]], packers: &Packers) -> &[Id] {
+        let Some(mut pending) = self.pending.take() else {
+            hash_all(blobs, &mut self.ids);
+            return &self.ids;
+        };
+        let length: usize = blobs.iter().map(|blob| blob.len()).sum();
         let rest = pending.rest();
-        let ends = rest.len() <= blob.len();
-        let piece = rest.get(..blob.len().next_multiple_of(64)).unwrap_or(rest);
+        let ends = rest.len() <= length;
+        let piece = rest.get(..length.next_multiple_of(64)).unwrap_or(rest);
         let mut stream = pending.stream;
-        hash_beside(&mut stream, piece, &[blob], &mut self.ids);
+        hash_beside(&mut stream, piece, blobs, &mut self.ids);
         pending.stream = stream;
         if ends {
             pending.send(packers);
         } else {
             self.pending = Some(pending);
         }
-        self.ids.first().copied().unwrap_or_else(|| Id::of(blob))
+        &self.ids
     }
 
     /// Takes on a full pack; the one before is sent off first.

@@ -252,15 +252,38 @@ impl BackupWriter {
         bytes: &mut dyn Read,
         page_bytes: Option<u32>,
     ) -> Result<u64, RepositoryError> {
+        let streamed = self.stream_unless(entry, bytes, page_bytes, &|| false)?;
+        streamed
+            .ok_or_else(|| RepositoryError::Internal { what: "a stream was taken back unasked".to_owned() })
+    }
+
+    /// Adds a stream of which only its end tells whether it is what it should be: where reading fails and `is_void` then says
+    /// so, nothing is added, `None` comes back, and the backup goes on.
+    ///
+    /// # Errors
+    /// Those of [`BackupWriter::stream`].
+    pub fn stream_unless(
+        &mut self,
+        entry: Entry,
+        bytes: &mut dyn Read,
+        page_bytes: Option<u32>,
+        is_void: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, RepositoryError> {
         let directory = self.level()?.directory.clone();
         self.send_batch()?;
         directory.expect();
-        let outcome = self.own.stream(&directory, entry, bytes, page_bytes, self.workers.len());
-        outcome.map_err(|error| {
-            let error = if error.is_canceled() { self.why(error) } else { error };
-            self.session.signals.stop();
-            error
-        })
+        let error = match self.own.stream(&directory, entry, bytes, page_bytes, self.workers.len()) {
+            Ok(length) => return Ok(Some(length)),
+            Err(RepositoryError::Source { .. }) if is_void() => {
+                // Others may still work on its chunks: without an end they never become a file.
+                self.own.release(directory).map_err(|stop| self.why(stop))?;
+                return Ok(None);
+            }
+            Err(error) => error,
+        };
+        let error = if error.is_canceled() { self.why(error) } else { error };
+        self.session.signals.stop();
+        Err(error)
     }
 
     /// Adds a link, device, pipe or socket.

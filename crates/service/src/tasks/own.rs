@@ -5,7 +5,6 @@ use crate::derivation::same_name;
 use crate::error::{ErrorKind, ServiceError};
 use crate::identity::TaskKey;
 use crate::plan::{Plan, Written};
-use crate::release;
 use crate::stored;
 use crate::tasks::derived;
 use crate::tasks::draft::{meant, merged};
@@ -119,6 +118,5 @@ pub(crate) async fn delete(core: &Arc<Core>, database: &str, id: u64) -> Result<
         catalog.exceptions.remove(&key);
     }
     core.reschedule(std::iter::once(&key));
-    release::chains(core, [(Arc::clone(&plan), key)]);
     Ok(Stored { name: plan.name().to_owned(), revision, task_id: id })
 }

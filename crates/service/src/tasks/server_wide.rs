@@ -6,7 +6,6 @@ use crate::error::{ErrorKind, ServiceError};
 use crate::identity::{TaskKey, TaskUid};
 use crate::plan::{Plan, Written};
 use crate::record::{self, Exception};
-use crate::release;
 use crate::stored;
 use crate::tasks::draft::{Meant, meant, merged};
 use crate::tasks::{Stored, naming, same_moments, same_reach};
@@ -276,7 +275,6 @@ pub(crate) async fn delete(core: &Arc<Core>, uid: TaskUid) -> Result<Stored, Ser
         }
     }
     core.reschedule_task(uid);
-    release::chains(core, keys.into_iter().map(|key| (Arc::clone(&plan), key)));
     Ok(Stored { name, revision, task_id: plan.periodic().task_id })
 }
 

@@ -181,6 +181,9 @@ pub(crate) fn prepare(
     {
         identifier.clone_into(&mut site.identifier);
     }
+    if let (Job::Backup { key, .. }, What::Backup(backup)) = (job, &what) {
+        core.chain_begins(key, &site.identifier, &backup.source, &backup.database);
+    }
     Ok(Order { site, id, started, live, what })
 }
 

@@ -69,6 +69,19 @@ impl Sink for WriterSink<'_> {
         })
     }
 
+    fn stream_unless(
+        &mut self,
+        entry: Entry,
+        bytes: &mut dyn Read,
+        page_bytes: Option<u32>,
+        is_void: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, SinkError> {
+        passed_on(match &self.gate {
+            None => self.writer.stream_unless(entry, bytes, page_bytes, is_void),
+            Some(gate) => self.writer.stream_unless(entry, &mut gate.reader(bytes), page_bytes, is_void),
+        })
+    }
+
     fn carry(&mut self, name: &[u8]) -> Result<bool, SinkError> {
         passed_on(self.writer.carry(name))
     }

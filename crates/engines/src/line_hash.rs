@@ -1,4 +1,4 @@
-//! A fast hash of one line, which comes in pieces.
+//! A fast hash of one line, or of a whole file, which comes in pieces.
 //!
 //! It finds what happened by accident to the rows of a restored table; it is no proof against somebody who makes up rows. Eight
 //! bytes are taken at once: a dump passes by as fast as it can be read.
@@ -12,20 +12,20 @@ const WORD: usize = size_of::<u64>();
 
 /// The hash of what came of a line so far.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LineHash {
+pub(crate) struct LineHash {
     state: u64,
     /// Bytes that do not make a whole word yet: the low ones, as many as the length is past a whole word.
     rest: u64,
     /// How many bytes came.
-    pub(super) length: u64,
+    pub(crate) length: u64,
 }
 
 impl LineHash {
     /// The hash of nothing.
-    pub(super) const NEW: Self = Self { state: FIRST, rest: 0, length: 0 };
+    pub(crate) const NEW: Self = Self { state: FIRST, rest: 0, length: 0 };
 
     /// Takes the next bytes.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         let held = self.held();
         let missing = if held == 0 { 0 } else { (WORD - held).min(bytes.len()) };
         let (first, bytes) = bytes.split_at(missing);
@@ -39,7 +39,7 @@ impl LineHash {
     }
 
     /// Returns the hash of all that came.
-    pub(super) const fn finish(self) -> u64 {
+    pub(crate) const fn finish(self) -> u64 {
         let hash = folded(self.state ^ self.rest, SECOND ^ self.length);
         folded(hash, FIRST)
     }

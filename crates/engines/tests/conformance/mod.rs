@@ -5,22 +5,25 @@
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses another part")]
 
 mod backups;
-mod broken;
-mod interfering;
-mod movers;
+mod interference;
 mod promises;
 mod recipes;
 mod restores;
 
 pub(crate) use backups::{Taken, try_take};
-pub(crate) use interfering::{Interfering, wrapped};
-pub(crate) use movers::{Load, Movers};
+pub(crate) use interference::{Interfering, wrapped};
 pub(crate) use promises::*;
 pub(crate) use recipes::*;
 pub(crate) use restores::*;
 
 use larder_engines::{Engine, Engines, Host};
 use larder_model::{EngineKind, Source};
+
+/// Something that writes to a database all the time; it stops when dropped.
+pub(crate) trait Load {
+    /// Waits until it has written so much more that a backup meanwhile must have met it.
+    fn await_progress(&self);
+}
 
 /// A private server, and how a test changes what is in it. Names are the server's own: they may hold spaces, quotes, and
 /// letters of any script, as far as the server takes them.

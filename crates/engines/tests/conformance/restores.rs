@@ -1,6 +1,6 @@
 //! How backups come back.
 
-use super::broken::Broken;
+use super::interference::Broken;
 use super::{Bench, NAMES, assert_same};
 use larder_engines::EngineError;
 

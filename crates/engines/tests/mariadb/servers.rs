@@ -1,13 +1,14 @@
 //! Two private MariaDB servers, as the conformance suite wants them.
 
 use crate::bench::{PASSWORD, host, source};
-use crate::conformance::{Bench, Load, Movers};
+use crate::conformance::{Bench, Load};
 use larder_engines::Host;
 use larder_model::{EngineKind, Source};
-use larder_testbed::MariaDb;
+use larder_testbed::{MariaDb, wait_until};
 use std::cell::{OnceCell, RefCell};
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 /// The servers; the second one is started when it is first wanted.
 pub(crate) struct Servers {
@@ -62,6 +63,29 @@ fn with_administrator(server: MariaDb) -> MariaDb {
 
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// Moves money between accounts all the time; the sum stays.
+struct Movers<'a> {
+    servers: &'a Servers,
+    name: String,
+    child: Child,
+}
+
+impl Load for Movers<'_> {
+    fn await_progress(&self) {
+        let moved =
+            || self.servers.within(&self.name, "SELECT COUNT(*) FROM moves").trim().parse::<u64>().unwrap();
+        let wanted = moved() + 50;
+        wait_until("the load", Duration::from_secs(60), || (moved() >= wanted).then_some(()));
+    }
+}
+
+impl Drop for Movers<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Bench for Servers {
@@ -153,9 +177,7 @@ impl Bench for Servers {
         let mut child = client.spawn().unwrap();
         child.stdin.as_mut().unwrap().write_all(moves.as_bytes()).unwrap();
         drop(child.stdin.take());
-        let name = name.to_owned();
-        let moved = move || self.within(&name, "SELECT COUNT(*) FROM moves").trim().parse().unwrap();
-        Box::new(Movers::new(child, moved))
+        Box::new(Movers { servers: self, name: name.to_owned(), child })
     }
 
     fn broken_by_load(&self, source: &Source, name: &str) -> Option<String> {

@@ -1,10 +1,12 @@
 //! Two private PostgreSQL servers, as the conformance suite wants them.
 
-use crate::conformance::{Bench, Load, Movers};
+use crate::conformance::{Bench, Load};
 use larder_engines::Host;
 use larder_model::{DatabaseName, EngineKind, Secret, Source};
-use larder_testbed::Postgresql;
+use larder_testbed::{Postgresql, wait_until};
 use std::cell::{OnceCell, RefCell};
+use std::process::Child;
+use std::time::Duration;
 
 /// The servers; the second one is started when it is first wanted.
 pub(crate) struct Servers {
@@ -92,6 +94,28 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Moves money between accounts all the time; the sum stays.
+struct Movers<'a> {
+    servers: &'a Servers,
+    name: String,
+    child: Child,
+}
+
+impl Load for Movers<'_> {
+    fn await_progress(&self) {
+        let moved = || self.servers.sql(&self.name, "SELECT count(*) FROM moves").parse::<u64>().unwrap();
+        let wanted = moved() + 50;
+        wait_until("the load", Duration::from_secs(60), || (moved() >= wanted).then_some(()));
+    }
+}
+
+impl Drop for Movers<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Bench for Servers {
     fn kind(&self) -> EngineKind {
         EngineKind::Postgresql
@@ -175,9 +199,7 @@ impl Bench for Servers {
             INSERT INTO moves (what) VALUES ('moved');
             COMMIT; END LOOP; END $$";
         let child = self.first.borrow().client(name).args(["-c", moves]).spawn().unwrap();
-        let name = name.to_owned();
-        let moved = move || self.sql(&name, "SELECT count(*) FROM moves").parse().unwrap();
-        Box::new(Movers::new(child, moved))
+        Box::new(Movers { servers: self, name: name.to_owned(), child })
     }
 
     fn broken_by_load(&self, source: &Source, name: &str) -> Option<String> {

@@ -20,43 +20,29 @@ use std::time::Duration;
 const BLOCK_BYTES: u32 = 512 << 10;
 const BLOCKS: usize = 8;
 
-/// Snapshots that are read at once.
-const FETCHES: usize = 8;
-
 /// Finds the newest backup to which a rule applies. One that cannot be read is passed over: a parent only saves work.
 pub(super) fn find_parent(
     repository: &Repository,
     rule: &ParentRule,
     cancel: &Cancel,
 ) -> Result<Option<Snapshot>, RepositoryError> {
+    let names: Vec<Id> = repository.list(ObjectKind::Snapshot)?.into_iter().map(|(id, _)| id).collect();
     let mut newest: Option<Snapshot> = None;
-    let mut waiting = repository.list(ObjectKind::Snapshot)?.into_iter();
-    let mut running = VecDeque::new();
-    loop {
-        while running.len() < FETCHES
-            && let Some((id, _)) = waiting.next()
-        {
-            let storage = repository.storage().clone();
-            let path = ObjectKind::Snapshot.path(&id);
-            running.push_back((id, repository.handle().spawn(async move { storage.get(&path).await })));
-        }
-        let Some((id, task)) = running.pop_front() else { return Ok(newest) };
-        let sealed = match repository.await_task(task, cancel)? {
-            Err(error) if error.is_not_found() => continue,
-            sealed => sealed?,
+    repository.read_each_snapshot(&names, cancel, &mut |_, read| {
+        let snapshot = match read {
+            Ok(snapshot) => snapshot,
+            Err(error) if error.proves_damage() => return Ok(()),
+            Err(error) => return Err(error),
         };
-        let json = match repository.open_object(ObjectKind::Snapshot, &id, &sealed) {
-            Err(RepositoryError::Damaged { .. }) => continue,
-            json => json?,
-        };
-        let Ok(snapshot) = Snapshot::from_json(&id, &json) else { continue };
         let fits = rule.tags.iter().all(|tag| snapshot.tags.contains(tag))
             && rule.paths.as_ref().is_none_or(|paths| *paths == snapshot.paths)
             && rule.hostname.as_ref().is_none_or(|hostname| *hostname == snapshot.hostname);
         if fits && newest.as_ref().is_none_or(|other| other.time < snapshot.time) {
             newest = Some(snapshot);
         }
-    }
+        Ok(())
+    })?;
+    Ok(newest)
 }
 
 /// Reads the trees of the backup before.

@@ -15,7 +15,7 @@ PROXY = os.path.join(ROOT, "target", "release", "examples", "slow_proxy")
 KEY, SECRET = "AKBENCH", "SKBENCH1234"
 REGIONS = 3
 # Real servers have processors of their own; these share one with the programs measured, so they leave out what the protocol does
-# not ask for: hashing once more what was stored. (The tags must be hashes: restic did not come to an end where they were none.)
+# not ask for: hashing once more what was stored.
 FRUGAL = ["--ignore-checksum", "--no-checksum"]
 # Each way; a request and its answer take twice that.
 LATENCY_MS = 25

@@ -9,7 +9,7 @@ use larder_engines::{EngineError, RestorePointInTime, RestoreTarget};
 use larder_model::{BackupKind, Cancel};
 use larder_testbed::{Postgresql, TempDir};
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use whole::{Bench, Taken};
 
 #[test]
@@ -110,6 +110,38 @@ fn incrementals_are_whole_by_themselves_and_keep_the_log_without_a_gap() {
     assert_eq!(bench.prove(&taken).differences, [""; 0]);
     let history = taken.report.history();
     assert!(history.0 > 1_000 && history.1 > 50 << 20, "{history:?}");
+}
+
+#[test]
+fn a_file_that_nobody_wrote_to_since_before_the_last_copy_is_taken_over_and_no_other() {
+    let bench = Bench::start(&[]);
+    for table in ["kept", "changed", "touched"] {
+        let made = format!("CREATE TABLE {table} AS SELECT generate_series(1, 20000) AS n");
+        bench.server.sql("postgres", &made);
+        bench.server.sql("postgres", &format!("VACUUM FREEZE {table}"));
+    }
+    let file = |table| bench.server.sql("postgres", &format!("SELECT pg_relation_filepath('{table}')"));
+    let [kept, changed, touched] = ["kept", "changed", "touched"].map(file);
+    // Longer than what may have been written within the same tick of a coarse clock.
+    bench.server.sql("postgres", "CHECKPOINT");
+    bench.server.sql("postgres", "SELECT pg_sleep(3.5)");
+    let full = bench.full();
+    bench.server.sql("postgres", "UPDATE changed SET n = 0 WHERE n = 7");
+    bench.server.sql("postgres", "CHECKPOINT");
+    // Its pages say that they are old, and its times do not.
+    let touched_file = bench.server.data_directory().join(&touched);
+    fs::set_permissions(&touched_file, fs::Permissions::from_mode(0o600)).unwrap();
+    let taken = bench.incremental(full);
+    let in_copy = |file: &str| format!("base-000001/data/{file}");
+    let over = &taken.backup.taken_over;
+    assert!(over.contains(&in_copy(&kept)), "{over:?}");
+    assert!(!over.contains(&in_copy(&changed)) && !over.contains(&in_copy(&touched)), "{over:?}");
+    // Most of a new server's files are nobody's but its own.
+    assert!(over.len() > 200, "{over:?}");
+    let copy = bench.restore(&taken, None).unwrap();
+    let sums = "SELECT (SELECT sum(n) FROM kept), (SELECT sum(n) FROM changed), (SELECT sum(n) FROM touched)";
+    assert_eq!(copy.sql("postgres", sums), "200010000|200009993|200010000");
+    assert_eq!(bench.prove(&taken).differences, [""; 0]);
 }
 
 #[test]

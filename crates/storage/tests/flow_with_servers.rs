@@ -6,9 +6,11 @@ mod support;
 
 use bytes::Bytes;
 use larder_model::Secret;
-use larder_model::task::{Block, FtpSettings, SftpSettings};
+use larder_model::task::{AzureSettings, Block, FtpSettings, SftpSettings, WebDavSettings};
 use larder_storage::{Connector, ConnectorSettings, Patience, PatienceSettings, Patient, Storage};
-use larder_testbed::{Line, ManualClock, Moto, ProFtpd, ProFtpdMode, Random, SlowProxy, Sshd};
+use larder_testbed::{
+    ApacheDav, Azurite, Line, ManualClock, Moto, ProFtpd, ProFtpdMode, Random, SlowProxy, Sshd,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,9 +62,54 @@ async fn flows_evenly<T>(what: &str, call: impl Future<Output = T>, passed: impl
 async fn an_object_of_s3_flows_at_the_pace_of_the_limit_both_ways() {
     let moto = Moto::start();
     moto.boto("AKMOTO", "SKMOTO").make_bucket("backups");
-    let proxy = SlowProxy::start(moto.url().trim_start_matches("http://").parse().unwrap(), Line::default());
-    let url = format!("http://{}", proxy.address());
-    let storage = paced(support::s3(&url, ("AKMOTO", "SKMOTO"), "backups", |_| {}));
+    let (proxy, url) = in_front_of(&moto.url());
+    flows_both_ways(&paced(support::s3(&url, ("AKMOTO", "SKMOTO"), "backups", |_| {})), &proxy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_azure_flows_at_the_pace_of_the_limit_both_ways() {
+    let azurite = Azurite::start();
+    azurite.make_container("backups");
+    let (proxy, url) = in_front_of(&azurite.url());
+    let settings = AzureSettings {
+        storage_container: Some("backups".to_owned()),
+        account_name: Some(Azurite::ACCOUNT.to_owned()),
+        account_key: Some(Secret::new(Azurite::KEY.to_owned())),
+        custom_server_url: Some(url),
+        ..AzureSettings::default()
+    };
+    let connector = Connector::new(ConnectorSettings::default()).unwrap();
+    flows_both_ways(&paced(connector.connect(Block::Azure(&settings)).unwrap()), &proxy).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_webdav_flows_at_the_pace_of_the_limit_both_ways() {
+    let apache = ApacheDav::start();
+    let (proxy, url) = in_front_of(&apache.url());
+    let settings = WebDavSettings {
+        url: Some(url),
+        user_name: Some(ApacheDav::USER.to_owned()),
+        password: Some(Secret::new(ApacheDav::PASSWORD.to_owned())),
+        ..WebDavSettings::default()
+    };
+    let connector = Connector::new(ConnectorSettings::default()).unwrap();
+    let storage = paced(connector.connect(Block::WebDav(&settings)).unwrap());
+    storage.put("first", Bytes::from_static(b"what the way asks for before")).await.unwrap();
+    flows_both_ways(&storage, &proxy).await;
+}
+
+/// Starts a proxy in front of a server; returns it, and the address that leads through it.
+fn in_front_of(url: &str) -> (SlowProxy, String) {
+    let (authority, path) = url.trim_start_matches("http://").split_once('/').map_or_else(
+        || (url.trim_start_matches("http://"), String::new()),
+        |(authority, path)| (authority, format!("/{path}")),
+    );
+    let proxy = SlowProxy::start(authority.parse().unwrap(), Line::default());
+    let through = format!("http://{}{path}", proxy.address());
+    (proxy, through)
+}
+
+async fn flows_both_ways(storage: &Patient, proxy: &SlowProxy) {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     flows_evenly("the way up", storage.put("one", bytes()), || proxy.bytes().0).await.unwrap();
     // The kernel takes some of an answer before anybody reads it, so the flow is seen a little ahead.

@@ -1,6 +1,8 @@
 //! Compares an answer with what the fixture says of it.
 
 use super::variables::Variables;
+use crate::support::ZONE;
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// Writes down every difference between an expected body and the one that came.
@@ -18,6 +20,8 @@ pub fn compare(
             for (key, value) in expected {
                 let place = format!("{place}.{key}");
                 match actual.get(key) {
+                    // Which kind comes next depends on the hour of the replay, not of the capture.
+                    Some(Value::Bool(true)) if key == "IsFull" && is_at_two(actual) => {}
                     Some(actual) => compare(value, actual, &place, variables, found),
                     None => found.push(format!("{place} is missing")),
                 }
@@ -48,6 +52,13 @@ pub fn compare(
         _ if expected == actual => {}
         _ => found.push(format!("{place} is {}, not {}", shown(actual), shown(expected))),
     }
+}
+
+/// Says whether a run comes at two o'clock, when every task of the captures makes a full backup.
+fn is_at_two(next: &serde_json::Map<String, Value>) -> bool {
+    let moment = next.get("DateTime").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+    let local = moment.and_then(|moment| moment.in_tz(ZONE).ok());
+    local.is_some_and(|local| (local.hour(), local.minute()) == (2, 0))
 }
 
 /// Puts the elements of two lists side by side: tasks by their names, everything else by its place.

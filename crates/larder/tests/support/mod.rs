@@ -12,10 +12,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// The zone in which the program runs.
+pub const ZONE: &str = "Europe/Berlin";
+
 /// The program under test.
 pub fn larder() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-    command.env_remove("RUST_LOG").env("TZ", "Europe/Berlin");
+    command.env_remove("RUST_LOG").env("TZ", ZONE);
     command
 }
 

@@ -8,6 +8,7 @@ use reqsign_core::hash::base64_encode;
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A user, and what the server wants to know of him.
@@ -16,6 +17,8 @@ pub(super) struct Login {
     user: String,
     password: Secret,
     manner: Mutex<Manner>,
+    /// How often the manner changed.
+    lessons: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -33,7 +36,12 @@ impl Login {
     /// Makes a login.
     pub(super) fn new(user: &str, password: &Secret, is_protected: bool) -> Self {
         let manner = if is_protected { Manner::Password } else { Manner::Unknown };
-        Self { user: user.to_owned(), password: password.clone(), manner: Mutex::new(manner) }
+        Self {
+            user: user.to_owned(),
+            password: password.clone(),
+            manner: Mutex::new(manner),
+            lessons: AtomicU64::new(0),
+        }
     }
 
     /// Makes the header for a request.
@@ -56,9 +64,28 @@ impl Login {
         Some(header)
     }
 
-    /// Looks at an answer that wants to know who asks; says whether there is something new to answer.
-    pub(super) fn learn(&self, headers: &HeaderMap) -> bool {
+    /// Says how much is learnt so far; a request that is about to be made knows no more.
+    pub(super) fn lessons(&self) -> u64 {
+        self.lessons.load(Ordering::Acquire)
+    }
+
+    /// Looks at an answer that wants to know who asks; says whether there is something new to answer. `known` is what was
+    /// learnt when the request was made: what another one learnt meanwhile is new to this one.
+    pub(super) fn learn(&self, headers: &HeaderMap, known: u64) -> bool {
         let mut manner = self.manner.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lessons() != known {
+            return true;
+        }
+        let next = Self::next(&manner, headers);
+        let is_new = next.is_some();
+        if let Some(next) = next {
+            *manner = next;
+            self.lessons.fetch_add(1, Ordering::AcqRel);
+        }
+        is_new
+    }
+
+    fn next(manner: &Manner, headers: &HeaderMap) -> Option<Manner> {
         let offers: Vec<&str> =
             headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
         let digest = offers.iter().filter_map(|offer| challenge(offer)).find(|challenge| {
@@ -69,20 +96,16 @@ impl Login {
         let stale = |new: &BTreeMap<String, String>| {
             new.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true"))
         };
-        match (&*manner, digest) {
+        match (manner, digest) {
             // The password was wrong, unless the server only wants a newer nonce in the answer.
-            (Manner::Digest { .. }, Some(new)) if !stale(&new) => false,
-            (_, Some(challenge)) => {
-                *manner = Manner::Digest { challenge, used: 0 };
-                true
-            }
+            (Manner::Digest { .. }, Some(new)) if !stale(&new) => None,
+            (_, Some(challenge)) => Some(Manner::Digest { challenge, used: 0 }),
             (Manner::Unknown, None)
                 if offers.iter().any(|offer| offer.to_ascii_lowercase().starts_with("basic")) =>
             {
-                *manner = Manner::Password;
-                true
+                Some(Manner::Password)
             }
-            _ => false,
+            _ => None,
         }
     }
 }
@@ -151,7 +174,24 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{challenge, digest};
+    use super::{Login, challenge, digest};
+    use http::header::WWW_AUTHENTICATE;
+    use http::{HeaderMap, HeaderValue};
+    use larder_model::Secret;
+
+    #[test]
+    fn requests_that_are_refused_together_are_all_made_again_and_a_wrong_password_only_once() {
+        for offer in ["Basic realm=\"dav\"", "Digest realm=\"dav\", nonce=\"n\", qop=\"auth\""] {
+            let login = Login::new("user", &Secret::new("wrong".to_owned()), false);
+            let refused = HeaderMap::from_iter([(WWW_AUTHENTICATE, HeaderValue::from_static(offer))]);
+            let known = login.lessons();
+            assert!(login.header("GET", "/").is_none());
+            assert!(login.learn(&refused, known), "the first is told how");
+            assert!(login.learn(&refused, known), "the second did not know it yet");
+            assert!(login.header("GET", "/").is_some());
+            assert!(!login.learn(&refused, login.lessons()), "the server knows him not");
+        }
+    }
 
     /// The example of RFC 7616, 3.9.1.
     #[test]

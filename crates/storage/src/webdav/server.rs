@@ -101,9 +101,10 @@ impl Server {
     ) -> Result<Answer, Refused> {
         let method =
             Method::from_bytes(method.as_bytes()).map_err(|error| attempt.invalid(error.to_string()))?;
+        let known = self.login.as_ref().map_or(0, Login::lessons);
         let mut answer = self.send(attempt, &method, path, headers, body.clone()).await?;
         let asked_for_login = answer.status() == StatusCode::UNAUTHORIZED;
-        if asked_for_login && self.login.as_ref().is_some_and(|login| login.learn(answer.headers())) {
+        if asked_for_login && self.login.as_ref().is_some_and(|login| login.learn(answer.headers(), known)) {
             answer = self.send(attempt, &method, path, headers, body).await?;
         }
         if answer.status().is_success() {

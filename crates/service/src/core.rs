@@ -2,6 +2,7 @@
 
 use crate::agenda::Agenda;
 use crate::catalog::Catalog;
+use crate::catalog_lock::{CatalogLock, Reading};
 use crate::changes::ChangeLog;
 use crate::connections::Connections;
 use crate::error::ServiceError;
@@ -22,7 +23,7 @@ use larder_repository::KeyRing;
 use larder_state::{Commit, State, Transaction, Write};
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLockWriteGuard};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -48,7 +49,7 @@ pub(crate) struct Core {
     pub(crate) writer: tokio::sync::Mutex<()>,
     /// Held while a decision log is read, added to and stored.
     pub(crate) log: tokio::sync::Mutex<()>,
-    catalog: RwLock<Catalog>,
+    catalog: CatalogLock,
     board: Mutex<Board>,
     changes: Mutex<ChangeLog>,
     /// What sources keep for the next backups.
@@ -119,7 +120,7 @@ impl Core {
             runtime: Handle::current(),
             writer: tokio::sync::Mutex::new(()),
             log: tokio::sync::Mutex::new(()),
-            catalog: RwLock::new(catalog),
+            catalog: CatalogLock::new(catalog),
             board: Mutex::new(board),
             changes: Mutex::default(),
             kept: Mutex::default(),
@@ -132,12 +133,14 @@ impl Core {
         }
     }
 
-    pub(crate) fn catalog(&self) -> RwLockReadGuard<'_, Catalog> {
-        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    #[track_caller]
+    pub(crate) fn catalog(&self) -> Reading<'_> {
+        self.catalog.read()
     }
 
+    #[track_caller]
     pub(crate) fn catalog_mut(&self) -> RwLockWriteGuard<'_, Catalog> {
-        self.catalog.write().unwrap_or_else(PoisonError::into_inner)
+        self.catalog.write()
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {

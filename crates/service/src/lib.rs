@@ -4,6 +4,7 @@
 
 mod agenda;
 mod catalog;
+mod catalog_lock;
 mod changes;
 mod connections;
 mod contents;

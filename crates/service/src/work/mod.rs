@@ -151,12 +151,15 @@ pub(crate) fn prepare(
             from: from.clone(),
             backup: backup.clone(),
         }),
-        Job::Verify { database, backup, destinations } => What::Verify(verify::Verify {
-            database: Arc::clone(database),
-            backup: backup.clone(),
-            source: core.catalog().sources.get(&database.source).cloned(),
-            places: places(core, database, destinations.clone()),
-        }),
+        Job::Verify { database, backup, destinations } => {
+            let source = core.catalog().sources.get(&database.source).cloned();
+            What::Verify(verify::Verify {
+                database: Arc::clone(database),
+                backup: backup.clone(),
+                source,
+                places: places(core, database, destinations.clone()),
+            })
+        }
         Job::Check { database, destinations, depth, .. } => What::Check(check::Check {
             database: Arc::clone(database),
             depth: *depth,

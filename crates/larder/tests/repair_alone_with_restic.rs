@@ -141,9 +141,12 @@ fn alone_a_repository_gets_a_new_configuration_and_index_and_names_what_is_lost(
     assert!(refused.remarked.contains("only a server"), "{refused:?}");
     left.repair(&[&left.first], &["--damaged-backups", "supplement"]).expect(0);
     let judge = left.judge(&left.first);
-    assert_eq!(judge.snapshots().len(), 2);
+    let backups = judge.snapshots();
+    assert_eq!(backups.len(), 2);
+    // Both are of the same moment.
+    let mended = backups.iter().find(|one| one.get("original").is_some()).unwrap();
     let target = left.site.directory.join("supplement");
-    judge.restore("latest", &target);
+    judge.restore(mended["id"].as_str().unwrap(), &target);
     // With the other destination it is whole again, whatever was done meanwhile.
     left.repair(&[&left.first, &left.second], &[]).expect(0);
     judge.check_read_data();

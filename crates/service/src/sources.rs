@@ -84,6 +84,7 @@ pub(crate) async fn find(core: &Arc<Core>) -> Result<Vec<FoundSource>, ServiceEr
     let engines = Arc::clone(&core.engines);
     let mut found =
         tokio::task::spawn_blocking(move || engines.find()).await.map_err(|error| fault(&error))?;
+    let own = core.own_directories();
     let catalog = core.catalog();
     let known = |found: &Source| {
         // Two servers may differ in nothing but an option: the socket that each has.
@@ -92,7 +93,6 @@ pub(crate) async fn find(core: &Arc<Core>) -> Result<Vec<FoundSource>, ServiceEr
         let same = |one: &&Source| one.engine == found.engine && one.address == found.address;
         catalog.sources.values().filter(same).any(has)
     };
-    let own = core.own_directories();
     let is_own = |address: &str| own.iter().any(|directory| Path::new(address).starts_with(directory));
     found.retain(|one| !known(&one.source) && !is_own(&one.source.address));
     let mut taken: HashSet<String> =
